@@ -1,0 +1,1 @@
+"""The commands: the only home of trio.run, print and exit codes."""

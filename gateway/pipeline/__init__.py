@@ -1,0 +1,1 @@
+"""From a request to an entry: tiers, single flight, freshness, invalidation."""

@@ -1,0 +1,72 @@
+"""`[server]`, `[admin]` and `[logging]`: where the gateway listens, whom it answers, what it says of itself."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from gateway.profile.section import Section, expected
+from gateway.profile.units import Duration, Size
+
+
+def _bind(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if host.startswith("[") != host.endswith("]") or not re.fullmatch(r"\d{1,5}", port) or int(port) > 65535:
+        raise expected('an address such as "127.0.0.1:8765" or "[::1]:8765"')
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        if host != "localhost":
+            raise expected('an IP address and a port, such as "127.0.0.1:8765" or "[::1]:8765"') from None
+    return value
+
+
+Bind = Annotated[str, AfterValidator(_bind)]
+
+
+class Server(Section):
+    """`[server]`: MCP over streamable HTTP."""
+
+    name: str = "gateway"
+    """How the server introduces itself to clients."""
+    title: str = ""
+    """A name for people."""
+    instructions: str = ""
+    """What clients may tell their model about this server."""
+    bind: tuple[Bind, ...] = Field(default=("127.0.0.1:8765",), strict=False, min_length=1)
+    """Where to listen; port 0 takes a free one."""
+    path: Annotated[str, Field(pattern=r"^/[A-Za-z0-9/_.-]*$")] = "/mcp"
+    """The endpoint's path."""
+    allowed_hosts: tuple[str, ...] = Field(default=(), strict=False)
+    """`Host` values to answer beside the bound addresses and localhost; "example.org" (any port) or "example.org:8080"."""
+    allowed_origins: tuple[str, ...] = Field(default=(), strict=False)
+    """`Origin` values of browsers to answer, such as "https://app.example.org"; localhost on any port is always one."""
+    response: Literal["json", "stream"] = "json"
+    """How an answer is sent: one JSON body, or an event stream."""
+    max_body_size: Annotated[Size, Field(gt=0)] = 4_000_000
+    """Largest request body."""
+    drain_timeout: Duration = 10.0
+    """How long requests under way may take to finish after SIGTERM."""
+
+
+class Admin(Section):
+    """`[admin]`: health and administration, on a socket of its own."""
+
+    enabled: bool = True
+    """Off: there is no admin site."""
+    bind: tuple[Bind, ...] = Field(default=("127.0.0.1:8766",), strict=False, min_length=1)
+    """Where to listen; port 0 takes a free one."""
+    allowed_hosts: tuple[str, ...] = Field(default=(), strict=False)
+    """`Host` values to answer beside the bound addresses and localhost."""
+
+
+class Logging(Section):
+    """`[logging]`: structured lines on stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe line that is written."""
+    format: Literal["auto", "console", "json"] = "auto"
+    """`console` for people, `json` for machines, `auto`: console on a terminal, else JSON."""

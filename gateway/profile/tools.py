@@ -1,0 +1,117 @@
+"""`[tools.NAME]` and `[warm]`: what agents can call, and what is called ahead of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+import jsonschema_rs
+from pydantic import AfterValidator, Field, model_validator
+
+from gateway.profile.section import Expression, Name, Section, Template, expected
+
+
+def _schema(value: dict[str, Any]) -> dict[str, Any]:
+    """Refuse a JSON Schema that does not compile; `type` is "object" unless it says so itself."""
+    schema = {"type": "object", **value}
+    if schema["type"] != "object":
+        raise expected('a JSON Schema whose type is "object"')
+    try:
+        jsonschema_rs.validator_for(schema)
+    except Exception as error:  # ValidationError, ReferencingError, ValueError: all about the schema
+        raise expected(f"a JSON Schema: {str(error).splitlines()[0]}") from None
+    return schema
+
+
+ObjectSchema = Annotated[dict[str, Any], AfterValidator(_schema)]
+
+
+class Fetch(Section):
+    """`fetch`: one document of an upstream."""
+
+    upstream: Name
+    """The name of an `[upstreams.NAME]`."""
+    path: Template
+    """The document's path: each value is one path segment, encoded."""
+    version: Template | None = None
+    """A release, a range or a dist-tag; `{version}` in `path` and `base_url` is then the resolved release."""
+    query: dict[str, Template] = {}
+    """Query parameters; a value stays one value."""
+    headers: dict[str, Template] = {}
+    """Request headers; a value with a line break is refused."""
+
+
+class Nearest(Section):
+    """`nearest`: the names to suggest when nothing was found, as `{nearest}` in `missing`."""
+
+    of: Expression
+    """JMESPath from the document to an array of the names there are."""
+    to: str
+    """The argument that was meant to be one of them."""
+    max: Annotated[int, Field(ge=1, le=50)] = 5
+    """Most names to suggest."""
+
+
+class Result(Section):
+    """`result`: from the fetched document to the tool's answer."""
+
+    select: Expression = "@"
+    """JMESPath over the document, with `arg('name')`; over an object of documents where there are `fetches`."""
+    format: Literal["json", "text"] = "json"
+    """`json`: structured content and its text. `text`: the selected string as it is."""
+    missing: Template | None = None
+    """What to say when `select` finds nothing (null); may hold arguments, `{version}` and `{nearest}`."""
+    nearest: Nearest | None = None
+
+
+class Tool(Section):
+    """One tool: what it takes, what it reads, what it answers."""
+
+    title: str = ""
+    """A name for people."""
+    description: Annotated[str, Field(min_length=1)]
+    """Tells a model when to use the tool."""
+    strategy: Name
+    """The name of a `[strategies.NAME]`."""
+    tags: tuple[Template, ...] = Field(default=(), strict=False)
+    """What the answer is about, for purging: `component:{name}`."""
+    input: ObjectSchema = {"type": "object", "properties": {}}
+    """JSON Schema of the arguments; `default`s are filled in, and other arguments are refused."""
+    output: ObjectSchema | None = None
+    """JSON Schema of the structured content."""
+    normalize: dict[str, Expression] = {}
+    """Per argument, JMESPath over the arguments to the spelling that is looked up and cached."""
+    fetch: Fetch | None = None
+    """The document that the answer is made of."""
+    fetches: dict[Name, Fetch] = {}
+    """Several documents, by name; they are fetched in parallel."""
+    result: Result = Result()
+
+    @model_validator(mode="after")
+    def _reads_something(self) -> Self:
+        if (self.fetch is None) == (not self.fetches):
+            raise expected("either `fetch` (one document) or `fetches` (several, by name)")
+        return self
+
+    @property
+    def documents(self) -> dict[str, Fetch]:
+        """Every fetch by name; the only one of `fetch` is called "document"."""
+        return {"document": self.fetch} if self.fetch is not None else self.fetches
+
+
+class WarmCall(Section):
+    """One `[[warm.calls]]`: a tool to call ahead, once for every combination of `each`."""
+
+    tool: Name
+    """The name of a `[tools.NAME]`."""
+    arguments: dict[str, Any] = {}
+    """Arguments that stay the same."""
+    each: dict[str, list[Any]] = {}
+    """Arguments that take each of these values."""
+
+
+class Warm(Section):
+    """`[warm]`: calls made ahead, so that the first question is answered from the cache."""
+
+    on_start: bool = False
+    """Whether to make the calls when the gateway starts."""
+    calls: tuple[WarmCall, ...] = Field(default=(), strict=False)

@@ -1,0 +1,1 @@
+"""MCP and the admin site, on sockets and pipes."""

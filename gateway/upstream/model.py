@@ -1,0 +1,76 @@
+"""What every kind of upstream promises: a document for a `Wanted`, and the releases that exist."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One document to ask an upstream for. `path` is encoded already; two equal ones are the same document."""
+
+    path: str
+    version: str | None = None
+    """The exact release; never a range or a tag."""
+    query: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    listing: bool = False
+    """The document that lists the releases; `path` is then empty."""
+
+    def __str__(self) -> str:
+        """The readable, canonical name under which the document is cached."""
+        if self.listing:
+            return "releases"
+        release = f"@{self.version}" if self.version is not None else ""
+        query = "?" + "&".join(f"{name}={value}" for name, value in self.query) if self.query else ""
+        headers = "".join(f" {name}: {value}" for name, value in self.headers)
+        return f"{self.path}{release}{query}{headers}"
+
+
+@dataclass(frozen=True, slots=True)
+class Validators:
+    """What a conditional request carries (RFC 9110, section 13.1): from the answer that is to be revalidated."""
+
+    etag: str = ""
+    last_modified: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What an upstream answered."""
+
+    body: bytes
+    media_type: str = ""
+    """Without parameters, lower case; the body of a text type is UTF-8."""
+    validators: Validators = Validators()
+    not_modified: bool = False
+    """304: the answer that the validators came from still holds, and `body` is empty."""
+    immutable: bool = False
+    """This document never changes (one file of one release)."""
+    companions: Mapping[Wanted, bytes] = field(default_factory=dict)
+    """Other documents that came along in the same download, with the same media type rules and immutability."""
+
+
+class Releases(Protocol):
+    """The releases of an upstream, parsed from its listing."""
+
+    def resolve(self, asked: str) -> str:
+        """The exact release for a release, range or dist-tag; raises UnknownVersion with the newest ones."""
+
+
+class Upstream(Protocol):
+    """A source of documents. Opened and closed by the assembly; safe for concurrent use."""
+
+    name: str
+    identity: str
+    """Changes when the same `Wanted` would mean another document (another address, another package)."""
+
+    async def fetch(self, wanted: Wanted, validators: Validators | None = None) -> Fetched:
+        """Ask for one document, once; raises UpstreamError. Cancelling abandons the request."""
+
+    def releases(self, listing: bytes) -> Releases:
+        """Parse the document that `Wanted("", listing=True)` brought; raises UpstreamInvalid."""
