@@ -41,7 +41,7 @@ class Server(Section):
     path: Annotated[str, Field(pattern=r"^/[A-Za-z0-9/_.-]*$")] = "/mcp"
     """The endpoint's path."""
     allowed_hosts: tuple[str, ...] = Field(default=(), strict=False)
-    """`Host` values to answer beside the bound addresses and localhost; "example.org" (any port) or "example.org:8080"."""
+    """`Host` values to answer beside the bound addresses and localhost: "example.org" or "example.org:8080"."""
     allowed_origins: tuple[str, ...] = Field(default=(), strict=False)
     """`Origin` values of browsers to answer, such as "https://app.example.org"; localhost on any port is always one."""
     response: Literal["json", "stream"] = "json"

@@ -20,7 +20,6 @@ class Field:
     name: str
 
 
-
 def parse_template(text: str) -> tuple[str | Field, ...]:
     """The literal texts and fields of `text`, in order.
 
