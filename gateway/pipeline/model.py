@@ -1,0 +1,127 @@
+"""The values of the pipeline: what is asked for, what is kept, what is answered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum, IntEnum
+
+import trio
+
+
+class Priority(IntEnum):
+    """What an entry is worth when there is no room; the lowest goes first."""
+
+    LOW = 0
+    MEDIUM = 1
+    HIGH = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A strategy of the profile, as the pipeline needs it. Seconds throughout."""
+
+    name: str
+    ttl: float
+    stale_while_revalidate: float = 0.0
+    stale_if_error: float = 0.0
+    priority: Priority = Priority.MEDIUM
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Something kept: the bytes of a document or of a result, and for how long they may be used.
+
+    All times are seconds since the epoch, by the gateway's `Clock`.
+    """
+
+    payload: bytes
+    stored_at: float
+    """When the oldest source of the payload was last known to be true; the entry's age counts from here."""
+    fresh_until: float
+    stale_while_revalidate: float = 0.0
+    """For so long after `fresh_until` it may be served while one refresh runs."""
+    stale_if_error: float = 0.0
+    """For so long after `fresh_until` it may be served when a refresh fails."""
+    tags: tuple[str, ...] = ()
+    priority: Priority = Priority.MEDIUM
+    immutable: bool = False
+    """The source never changes: the age does not matter, only the tiers' own limits do."""
+    media_type: str = ""
+    etag: str = ""
+    last_modified: str = ""
+
+    @property
+    def usable_until(self) -> float:
+        """From here on nobody may use the entry, so a tier can drop it."""
+        return self.fresh_until + max(self.stale_while_revalidate, self.stale_if_error)
+
+    def fresh_at_most_until(self, limit: float) -> Entry:
+        """The same entry, fresh no longer than a tier allows."""
+        return self if self.fresh_until <= limit else replace(self, fresh_until=limit)
+
+
+class Status(Enum):
+    """Where an answer came from, as its caller is told."""
+
+    HIT = "hit"
+    STALE = "stale"
+    MISS = "miss"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the pipeline answers: the entry, whether it was there already, and in which tier."""
+
+    entry: Entry
+    status: Status
+    tier: str
+    """"memory", "disk", or "upstream" for one that was loaded for this request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a load brought."""
+
+    entry: Entry
+    keep: bool = True
+    """False: the callers that wait get it, nobody else does."""
+    companions: Mapping[str, Entry] = field(default_factory=dict)
+    """Other entries that came along, by key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One thing to get: its key, how long an answer is good for, and how to make one.
+
+    `load` gets the entry that is to be revalidated, if there is one, and raises GatewayError when there is no answer.
+    """
+
+    key: str
+    policy: Policy
+    load: Callable[[Entry | None], Awaitable[Loaded]]
+
+
+class Clock:
+    """Seconds since the epoch that never go back: the wall clock, held up by Trio's monotonic one.
+
+    A wall clock that is set back while the gateway runs would make old entries look fresh again, so time goes on by the
+    monotonic clock then. One that is ahead of that (the machine slept, or was corrected) is believed: entries may
+    expire early, never late.
+    """
+
+    __slots__ = ("_offset", "_wall")
+
+    def __init__(self, wall: Callable[[], float] = time.time) -> None:
+        self._wall = wall
+        self._offset = wall() - trio.current_time()
+
+    def __call__(self) -> float:
+        """Now."""
+        wall = self._wall()
+        now = trio.current_time() + self._offset
+        if wall > now:
+            self._offset += wall - now
+            return wall
+        return now

@@ -1,0 +1,177 @@
+"""The way of a request: memory, the lower tiers, one load. Read this first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Protocol
+
+import structlog
+import trio
+
+from gateway.errors import GatewayError, UpstreamInvalid, UpstreamUnavailable
+from gateway.pipeline.freshness import Verdict, judge
+from gateway.pipeline.invalidation import Purges, Selector
+from gateway.pipeline.metered import Metered
+from gateway.pipeline.model import Answer, Clock, Entry, Request, Status
+from gateway.pipeline.single_flight import SingleFlight
+from gateway.telemetry.metrics import TierMeter
+
+log = structlog.get_logger(__name__)
+
+
+class Memory(Protocol):
+    """The first tier: answers at once, never fails."""
+
+    meter: TierMeter
+
+    def get(self, key: str) -> Entry | None:
+        """The entry of `key`, fresh or not."""
+
+    def put(self, key: str, entry: Entry) -> None:
+        """Keep an entry, at the cost of others where there is no room."""
+
+    def purge(self, selector: Selector) -> int:
+        """Forget the selected entries; how many there were."""
+
+
+class Pipeline:
+    """Gets entries: from the nearest tier that has a usable one, else by one load that every caller shares.
+
+    Loads and refreshes run in the nursery `loads`, so that no caller's cancellation reaches them; what they bring is
+    written to the lower tiers in the nursery `writes`, which is to outlive `loads`.
+    """
+
+    def __init__(
+        self,
+        memory: Memory | None,
+        lower: Sequence[Metered],
+        clock: Clock,
+        *,
+        loads: trio.Nursery,
+        writes: trio.Nursery,
+    ) -> None:
+        self.clock = clock
+        self.memory = memory
+        self.lower = tuple(lower)
+        self._lookups: SingleFlight[Answer] = SingleFlight(loads)
+        self._loads: SingleFlight[Entry] = SingleFlight(loads)
+        self._writes = writes
+        self._purges = Purges()
+
+    def peek(self, request: Request) -> Answer | None:
+        """What memory has for `request`, if it is fresh: no await, no load, nothing started."""
+        if self.memory is None:
+            return None
+        entry = self.memory.get(request.key)
+        if entry is None or judge(entry, request.policy, self.clock()) is not Verdict.FRESH:
+            return None
+        return Answer(entry, Status.HIT, "memory")
+
+    async def get(self, request: Request, *, revalidate: bool = False) -> Answer:
+        """The answer to `request`.
+
+        With `revalidate` only a fresh entry will do and a stale one is refreshed first; it is what a refresh asks of
+        its sources. Raises what the load raises when there is nothing usable either. Cancelling stops the waiting, not
+        the load.
+        """
+        answer = self.peek(request)
+        if answer is not None:
+            await trio.lowlevel.checkpoint()
+            return answer
+        # The whole look-up is one flight, not only the load: between a miss and the load another one may have ended.
+        # A caller from after a purge does not join a flight from before it, hence the generation.
+        flight = (request.key, request.policy, revalidate, self._purges.generation)
+        return await self._lookups.run(flight, partial(self._look_up, request, revalidate))
+
+    async def purge(self, selector: Selector) -> int:
+        """Forget the selected entries in every tier, and what loads under way would bring of them.
+
+        Returns how many entries there were, counting each tier, once the purge is durable; raises TierError if a
+        tier could not be purged.
+        """
+        self._purges.record(selector)
+        count = self.memory.purge(selector) if self.memory is not None else 0
+        for tier in self.lower:
+            count += await tier.purge(selector)
+        return count
+
+    async def _look_up(self, request: Request, revalidate: bool) -> Answer:
+        kept = self.peek(request) or await self._find(request)
+        verdict = Verdict.EXPIRED if kept is None else judge(kept.entry, request.policy, self.clock())
+        if kept is not None and verdict is Verdict.FRESH:
+            return kept
+        stale = None if kept is None else kept.entry
+        flight = (request.key, self._purges.generation)
+        if kept is not None and verdict is Verdict.REVALIDATE and not revalidate:
+            self._loads.start(flight, partial(self._refresh, request, stale))
+            return kept
+        try:
+            loaded = await self._loads.run(flight, partial(self._load, request, stale))
+        except (UpstreamUnavailable, UpstreamInvalid) as error:
+            if kept is None or verdict is Verdict.EXPIRED:
+                raise
+            log.warning("upstream fails, serving a stale entry", key=request.key, error=str(error))
+            return kept
+        fresh = judge(loaded, request.policy, self.clock()) is Verdict.FRESH
+        return Answer(loaded, Status.MISS if fresh else Status.STALE, "upstream")
+
+    async def _find(self, request: Request) -> Answer | None:
+        """The best entry of all tiers: the first fresh one, else the one that was fresh the longest."""
+        best: Answer | None = None
+        stale = None if self.memory is None else self.memory.get(request.key)
+        if stale is not None:
+            best = Answer(stale, Status.STALE, "memory")
+        with self._purges.load() as generation:
+            for depth, tier in enumerate(self.lower):
+                entry = await tier.get(request.key)
+                if entry is None:
+                    continue
+                if judge(entry, request.policy, self.clock()) is Verdict.FRESH:
+                    await self._keep({request.key: entry}, generation, self.lower[:depth])
+                    return Answer(entry, Status.HIT, tier.name)
+                if best is None or entry.fresh_until > best.entry.fresh_until:
+                    best = Answer(entry, Status.STALE, tier.name)
+        return best
+
+    async def _load(self, request: Request, stale: Entry | None) -> Entry:
+        with self._purges.load() as generation:
+            loaded = await request.load(stale)
+            entries = dict(loaded.companions)
+            if loaded.keep:
+                entries[request.key] = loaded.entry
+            await self._keep(entries, generation, self.lower)
+        return loaded.entry
+
+    async def _refresh(self, request: Request, stale: Entry | None) -> Entry:
+        """A load in the background: perhaps nobody waits for it, so its failure is logged here."""
+        try:
+            return await self._load(request, stale)
+        except GatewayError as error:
+            log.warning("refresh failed", key=request.key, error=str(error))
+            raise
+
+    async def _keep(self, entries: Mapping[str, Entry], generation: int, lower: Sequence[Metered]) -> None:
+        """Put what no purge since `generation` was about into memory and into the tiers `lower`.
+
+        Nobody waits for a lower tier to commit, unless there is no memory for the next look-up to find the entry in.
+        """
+        allowed = self._allowed(entries, generation)
+        if self.memory is not None:
+            for key, entry in allowed.items():
+                self.memory.put(key, entry)
+        for tier in lower:
+            self._purges.hold(generation)
+            if self.memory is None:
+                await self._write(tier, allowed, generation)
+            else:
+                self._writes.start_soon(self._write, tier, allowed, generation)
+
+    async def _write(self, tier: Metered, entries: Mapping[str, Entry], generation: int) -> None:
+        try:
+            await tier.put(self._allowed(entries, generation))
+        finally:
+            self._purges.release(generation)
+
+    def _allowed(self, entries: Mapping[str, Entry], generation: int) -> Mapping[str, Entry]:
+        return {key: entry for key, entry in entries.items() if self._purges.allows(generation, key, entry.tags)}

@@ -1,0 +1,85 @@
+"""L1: entries in this process, least recently used out first."""
+
+from __future__ import annotations
+
+import sys
+from collections import OrderedDict
+
+from gateway.pipeline.invalidation import Selector
+from gateway.pipeline.model import Clock, Entry
+from gateway.profile.tiers import MemoryTier as MemorySection
+from gateway.telemetry.metrics import TierMeter
+
+OVERHEAD = 400
+"""Bytes that an entry costs beyond its payload and key: the Entry, its tags, the slot in the table."""
+
+
+class MemoryTier:
+    """Keeps entries up to a number, a number of bytes, and a time; `get` and `put` never wait.
+
+    An entry counts as fresh for at most `ttl` from when it was put here; it stays for its stale windows.
+    """
+
+    name = "memory"
+
+    def __init__(self, section: MemorySection, clock: Clock) -> None:
+        self._max_size = section.max_size
+        self._max_items = section.max_items
+        self._ttl = section.ttl
+        self._clock = clock
+        self._entries: OrderedDict[str, Entry] = OrderedDict()
+        self._size = 0
+        self.meter = TierMeter()
+        self.evictions = 0
+
+    def __len__(self) -> int:
+        """How many entries there are."""
+        return len(self._entries)
+
+    @property
+    def size(self) -> int:
+        """Bytes that the entries take, with their bookkeeping."""
+        return self._size
+
+    def get(self, key: str) -> Entry | None:
+        """The entry of `key`, fresh or stale; one that nobody may use any more is dropped."""
+        entry = self._entries.get(key)
+        if entry is None:
+            self.meter.misses += 1
+            return None
+        if entry.usable_until <= self._clock():
+            self._remove(key)
+            self.meter.misses += 1
+            return None
+        self._entries.move_to_end(key)
+        self.meter.hits += 1
+        return entry
+
+    def put(self, key: str, entry: Entry) -> None:
+        """Keep `entry`, evicting the least recently used where there is no room; one that can't fit is not kept."""
+        self._remove(key)
+        cost = _cost(key, entry)
+        if cost > self._max_size:
+            return
+        self._entries[key] = entry.fresh_at_most_until(self._clock() + self._ttl)
+        self._size += cost
+        self.meter.writes += 1
+        while self._size > self._max_size or len(self._entries) > self._max_items:
+            self._remove(next(iter(self._entries)))
+            self.evictions += 1
+
+    def purge(self, selector: Selector) -> int:
+        """Forget the selected entries; how many there were. One pass over all keys."""
+        selected = [key for key, entry in self._entries.items() if selector.matches(key, entry.tags)]
+        for key in selected:
+            self._remove(key)
+        return len(selected)
+
+    def _remove(self, key: str) -> None:
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._size -= _cost(key, entry)
+
+
+def _cost(key: str, entry: Entry) -> int:
+    return len(entry.payload) + sys.getsizeof(key) + OVERHEAD
