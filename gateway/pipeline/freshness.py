@@ -27,14 +27,31 @@ class Verdict(Enum):
     """Never serve it."""
 
 
-def new_entry_times(policy: Policy, stored_at: float, *, immutable: bool = False) -> dict[str, float]:
-    """The times of an entry whose oldest source was true at `stored_at`, for Entry's constructor."""
-    return {
-        "stored_at": stored_at,
-        "fresh_until": float("inf") if immutable else stored_at + policy.ttl,
-        "stale_while_revalidate": policy.stale_while_revalidate,
-        "stale_if_error": policy.stale_if_error,
-    }
+def new_entry(
+    payload: bytes,
+    policy: Policy,
+    stored_at: float,
+    *,
+    tags: tuple[str, ...] = (),
+    immutable: bool = False,
+    media_type: str = "",
+    etag: str = "",
+    last_modified: str = "",
+) -> Entry:
+    """An entry under `policy` whose oldest source was known to be true at `stored_at`."""
+    return Entry(
+        payload,
+        stored_at=stored_at,
+        fresh_until=float("inf") if immutable else stored_at + policy.ttl,
+        stale_while_revalidate=policy.stale_while_revalidate,
+        stale_if_error=policy.stale_if_error,
+        tags=tags,
+        priority=policy.priority,
+        immutable=immutable,
+        media_type=media_type,
+        etag=etag,
+        last_modified=last_modified,
+    )
 
 
 def judge(entry: Entry, policy: Policy, now: float) -> Verdict:

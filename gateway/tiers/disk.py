@@ -24,12 +24,11 @@ from gateway.tiers.schema import open_file
 
 log = structlog.get_logger(__name__)
 
-_MAX_KEYS = 500
-"""Keys in one SELECT; SQLite takes 999 parameters in its oldest builds."""
 _MAX_WAITING = 10_000
 """Jobs in the queue; beyond, the disk is too slow to be of use and requests go on without it."""
 _INLINE_BYTES = 64_000
 """Payload up to which a batch is encoded on the event loop; a larger one is compressed in a thread."""
+_SELECT = "SELECT key, row FROM entries WHERE key IN (SELECT value FROM json_each(?))"
 _DELETE_EXPIRED = "DELETE FROM entries WHERE key IN (SELECT key FROM entries WHERE usable_until <= ? LIMIT ?)"
 _PURGE = {
     "key": "DELETE FROM entries WHERE key = ?",
@@ -149,15 +148,12 @@ class DiskTier:
         await aio_as_trio(self._connection.executemany)(sql, rows)
 
     async def _read(self, jobs: Sequence[_Job]) -> None:
-        keys = list({key for job in jobs for key in job.reads})
+        keys = orjson.dumps(list({key for job in jobs for key in job.reads})).decode()
         found: dict[str, Entry] = {}
-        for start in range(0, len(keys), _MAX_KEYS):
-            part = keys[start : start + _MAX_KEYS]
-            sql = "SELECT key, row FROM entries WHERE key IN ({})".format(",".join("?" * len(part)))
-            for key, row in await aio_as_trio(self._connection.execute_fetchall)(sql, part):
-                entry = self._decode(key, row)
-                if entry is not None:
-                    found[key] = entry
+        for key, row in await aio_as_trio(self._connection.execute_fetchall)(_SELECT, (keys,)):
+            entry = self._decode(key, row)
+            if entry is not None:
+                found[key] = entry
         for job in jobs:
             job.found = found
 
@@ -202,4 +198,4 @@ async def open_disk(section: DiskSection, clock: Clock) -> AsyncIterator[DiskTie
 
 
 async def _connect(connector: Callable[[], sqlite3.Connection]) -> aiosqlite.Connection:
-    return await aiosqlite.Connection(connector, iter_chunk_size=_MAX_KEYS)
+    return await aiosqlite.Connection(connector, iter_chunk_size=64)

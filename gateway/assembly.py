@@ -1,0 +1,132 @@
+"""The only opener: from a profile to a running gateway, and back. Keep it a list of openings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import assert_never
+
+import structlog
+import trio
+import trio_asyncio
+
+from gateway.catalogue.catalogue import Catalogue
+from gateway.catalogue.template import path_glob
+from gateway.errors import TierError
+from gateway.pipeline.metered import Metered
+from gateway.pipeline.model import Clock
+from gateway.pipeline.pipeline import Pipeline
+from gateway.pipeline.single_flight import SingleFlight
+from gateway.profile.profile import Profile
+from gateway.tiers.disk import DiskTier, open_disk
+from gateway.tiers.memory import MemoryTier
+from gateway.upstream.http import open_http
+from gateway.upstream.model import Upstream
+from gateway.upstream.npm import open_npm
+from gateway.watch.janitor import Janitor
+
+log = structlog.get_logger(__name__)
+
+_LAST_WRITES = 5.0
+"""Seconds that writes to the lower tiers may take when the gateway closes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A gateway that runs: everything that serves stands on it."""
+
+    profile: Profile
+    catalogue: Catalogue
+    pipeline: Pipeline
+    memory: MemoryTier | None
+    disk: DiskTier | None
+
+    @property
+    def tiers(self) -> tuple[str, ...]:
+        """The tiers that are in use, fastest first."""
+        return tuple(tier.name for tier in (self.memory, self.disk) if tier is not None)
+
+
+@asynccontextmanager
+async def open_gateway(profile: Profile, environ: Mapping[str, str] = os.environ) -> AsyncIterator[Gateway]:
+    """A gateway made of `profile`, running until the block ends.
+
+    Closing cancels the loads under way, waits for what they brought to be written, stops the services and closes the
+    resources, in that order. What can't be opened but can be done without (the disk tier) is logged.
+    """
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(trio_asyncio.open_loop())
+        services = await stack.enter_async_context(_cancelled_at_the_end())
+        clock = Clock()
+        memory = MemoryTier(profile.cache.memory, clock) if profile.cache.memory.enabled else None
+        disk = await _open_disk(stack, services, profile, clock)
+        upstreams = {name: await _open_upstream(stack, services, profile, name, environ) for name in profile.upstreams}
+        writes = await stack.enter_async_context(_finished_at_the_end())
+        loads = await stack.enter_async_context(_cancelled_at_the_end())
+        lower = [Metered(disk)] if disk is not None else []
+        pipeline = Pipeline(memory, lower, clock, loads=loads, writes=writes)
+        yield Gateway(profile, Catalogue(profile, pipeline, upstreams), pipeline, memory, disk)
+
+
+async def _open_disk(stack: AsyncExitStack, services: trio.Nursery, profile: Profile, clock: Clock) -> DiskTier | None:
+    section = profile.cache.disk
+    if not section.enabled:
+        return None
+    try:
+        disk = await stack.enter_async_context(open_disk(section, clock))
+    except TierError as error:
+        log.warning("serving without the disk tier", key="cache.disk.path", error=str(error))
+        return None
+    await services.start(disk.run)
+    await services.start(Janitor(disk, section.cleanup_interval).run)
+    return disk
+
+
+async def _open_upstream(
+    stack: AsyncExitStack, services: trio.Nursery, profile: Profile, name: str, environ: Mapping[str, str]
+) -> Upstream:
+    section = profile.upstreams[name]
+    match section.type:
+        case "http":
+            return await stack.enter_async_context(open_http(name, section))
+        case "npm":
+            # Whatever any tool may ask for is kept when a package has been downloaded anyway.
+            fetches = [fetch for tool in profile.tools.values() for fetch in tool.documents.values()]
+            wanted = {path_glob(fetch.path) for fetch in fetches if fetch.upstream == name}
+            return await stack.enter_async_context(
+                open_npm(
+                    name,
+                    section,
+                    environ=environ,
+                    cwd=Path.cwd(),
+                    home=Path.home(),
+                    wanted_patterns=wanted,
+                    flights=SingleFlight(services),
+                )
+            )
+        case _:
+            assert_never(section)
+
+
+@asynccontextmanager
+async def _cancelled_at_the_end() -> AsyncIterator[trio.Nursery]:
+    async with trio.open_nursery() as nursery:
+        try:
+            yield nursery
+        finally:
+            nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def _finished_at_the_end() -> AsyncIterator[trio.Nursery]:
+    """A nursery whose tasks get some time to finish, also when what surrounds it is cancelled."""
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            try:
+                yield nursery
+            finally:
+                scope.shield = True
+                scope.deadline = trio.current_time() + _LAST_WRITES

@@ -1,0 +1,91 @@
+"""A call's arguments: checked against the tool's schema, completed, normalised, and made into a canonical key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import jsonschema_rs
+import orjson
+
+from gateway.catalogue.select import Selection
+from gateway.catalogue.template import printable
+from gateway.errors import ToolError, UpstreamInvalid
+
+_MAX_KEY = 512
+"""Characters of arguments that stand in a key as they are; longer ones stand there as their hash."""
+_MAX_FAULTS = 5
+
+
+def input_schema(declared: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema that clients see and arguments are checked by: as declared, and closed unless it says otherwise."""
+    return {"type": "object", "properties": {}, "additionalProperties": False, **declared}
+
+
+class Arguments:
+    """What a tool takes."""
+
+    def __init__(self, tool: str, declared: Mapping[str, Any], normalize: Mapping[str, str]) -> None:
+        self.schema = input_schema(declared)
+        self._validator = jsonschema_rs.validator_for(self.schema)
+        properties = self.schema["properties"]
+        self._defaults = {name: about["default"] for name, about in properties.items() if "default" in about}
+        self._normalize = {
+            name: Selection(f"tools.{tool}.normalize.{name}", expression) for name, expression in normalize.items()
+        }
+        self._takes = ", ".join(properties) or "no arguments"
+
+    def complete(self, given: Mapping[str, Any] | None) -> dict[str, Any]:
+        """`given` with defaults filled in and spellings normalised; raises ToolError with every fault.
+
+        Null and absent arguments are the same as none. Idempotent: what it returns is returned for it again.
+        """
+        arguments = {**self._defaults, **(given or {})}
+        try:
+            valid = self._validator.is_valid(arguments)
+        except ValueError as error:  # a number or a text that JSON can't hold
+            raise ToolError(f"Invalid arguments: {error}") from None
+        if not valid:
+            raise ToolError(self._complaint(arguments))
+        for name, selection in self._normalize.items():
+            if isinstance(arguments.get(name), str):
+                try:
+                    arguments[name] = selection.of(arguments, arguments)
+                except UpstreamInvalid as error:
+                    raise ToolError(f"Invalid arguments: {error}") from error
+        return arguments
+
+    def _complaint(self, arguments: Mapping[str, Any]) -> str:
+        faults = []
+        for error in self._validator.iter_errors(arguments):
+            where = ".".join(map(str, error.instance_path))
+            faults.append(printable(f"{where}: {error.message}" if where else error.message, 300).strip('"'))
+        more = f" and {len(faults) - _MAX_FAULTS} more" if len(faults) > _MAX_FAULTS else ""
+        return f"Invalid arguments: {'; '.join(faults[:_MAX_FAULTS])}{more}. This tool takes: {self._takes}."
+
+
+def canonical(arguments: Mapping[str, Any]) -> str:
+    """The one spelling of `arguments`: sorted, without spaces; `1`, `1.0`, `true` and `"1"` are four.
+
+    Raises ToolError for what JSON can't hold: half of a surrogate pair, NaN, infinity.
+    """
+    try:
+        text = orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS).decode()
+    except TypeError:
+        text = _strictly(arguments)  # an integer beyond 64 bits, or something that is no JSON
+    if "null" in text:
+        _strictly(arguments)  # orjson writes NaN and infinity as null
+    if len(text) <= _MAX_KEY:
+        return text
+    return f"sha256-{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _strictly(arguments: Mapping[str, Any]) -> str:
+    try:
+        text = json.dumps(arguments, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ToolError(f"Invalid arguments: {error}") from None
+    return text

@@ -1,0 +1,50 @@
+"""A tool's answer as the bytes of a JSON object, made once and then only spliced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import orjson
+
+from gateway.pipeline.model import Answer
+
+PROVENANCE = "gateway/cache"
+"""The key in a result's `_meta` under which its caller is told where the answer came from."""
+
+
+def render(value: Any, form: Literal["json", "text"]) -> bytes:
+    """The CallToolResult of a value: structured content and its text, or the text alone.
+
+    Structured content is an object in every MCP revision, so anything else stands in one as `result`.
+    """
+    if form == "text" and isinstance(value, str):
+        return orjson.dumps({"content": [{"type": "text", "text": value}]})
+    structured = value if isinstance(value, dict) else {"result": value}
+    text = orjson.dumps(structured).decode()
+    return orjson.dumps({"content": [{"type": "text", "text": text}], "structuredContent": structured})
+
+
+def render_error(message: str) -> bytes:
+    """The CallToolResult of a failure: a sentence that says what to try next."""
+    clean = message.encode("utf-8", "replace").decode()
+    return orjson.dumps({"content": [{"type": "text", "text": clean}], "isError": True})
+
+
+def provenance(answer: Answer, now: float) -> dict[str, Any]:
+    """Where an answer came from. `age` and `expires` are whole milliseconds and seconds' fractions from now.
+
+    `age` counts from when the oldest source was known to be true; `expires` is how long the answer stays fresh, and is
+    not positive for a stale one.
+    """
+    return {
+        "status": answer.status.value,
+        "tier": answer.tier,
+        "age": round(max(0.0, now - answer.entry.stored_at), 3),
+        "expires": round(answer.entry.fresh_until - now, 3),
+    }
+
+
+def with_meta(payload: bytes, meta: Mapping[str, Any]) -> bytes:
+    """The result `payload` with `_meta`: its last brace is opened again, nothing is parsed."""
+    return b'%b,"_meta":%b}' % (payload[:-1], orjson.dumps(meta))

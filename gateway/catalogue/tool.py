@@ -1,0 +1,206 @@
+"""One declared tool, compiled: from arguments to documents to an answer."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jsonschema_rs
+import orjson
+import trio
+from rapidfuzz import process
+
+from gateway.catalogue.arguments import Arguments, canonical
+from gateway.catalogue.documents import Documents, parsed
+from gateway.catalogue.result import render
+from gateway.catalogue.select import Selection
+from gateway.catalogue.template import as_text, header_template, path_template, printable, text_template
+from gateway.errors import GatewayError, ToolError, UpstreamInvalid, UpstreamNotFound
+from gateway.pipeline.model import Entry, Policy
+from gateway.profile.tools import Fetch as FetchSection
+from gateway.profile.tools import Tool as ToolSection
+from gateway.upstream.model import Wanted
+
+FORMAT = 1
+"""Raised whenever the bytes of a result change, so that results of an older gateway are not served."""
+
+
+class Fetch:
+    """One document that a tool reads, with its templates compiled."""
+
+    def __init__(self, section: FetchSection) -> None:
+        self.upstream = section.upstream
+        self._path = path_template(section.path)
+        self._version = text_template(section.version) if section.version is not None else None
+        self._query = {name: text_template(value) for name, value in section.query.items()}
+        self._headers = {name: header_template(value) for name, value in section.headers.items()}
+
+    async def get(
+        self, documents: Documents, values: Mapping[str, Any], policy: Policy, *, revalidate: bool
+    ) -> tuple[Entry, str | None]:
+        """The document for these arguments, and the exact release it is of; raises UpstreamError or ToolError."""
+        version = None
+        if self._version is not None:
+            asked = self._version.fill(values)
+            version = await documents.resolve(self.upstream, asked, policy, revalidate=revalidate)
+            values = {**values, "version": version}
+        wanted = Wanted(
+            self._path.fill(values),
+            version,
+            tuple((name, template.fill(values)) for name, template in self._query.items()),
+            tuple((name, template.fill(values)) for name, template in self._headers.items()),
+        )
+        return await documents.get(self.upstream, wanted, policy, revalidate=revalidate), version
+
+
+@dataclass(frozen=True, slots=True)
+class _Nearest:
+    fetch: Fetch | None
+    names: Selection
+    to: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A tool's answer before it is kept."""
+
+    payload: bytes
+    tags: tuple[str, ...]
+    oldest: float | None
+    """When the oldest of its documents was stored; None when none of them can age."""
+
+
+class Tool:
+    """What a `[tools.NAME]` does. Raises ToolError where the caller is to blame, UpstreamError where an upstream is."""
+
+    def __init__(self, name: str, section: ToolSection, policy: Policy, identities: Mapping[str, str]) -> None:
+        self.name = name
+        self.policy = policy
+        self.cached = section.annotations.read_only
+        self.arguments = Arguments(name, section.input, section.normalize)
+        self.definition = _definition(name, section, self.arguments.schema)
+        self._fetches = {alias: Fetch(fetch) for alias, fetch in section.documents.items()}
+        self._single = section.fetch is not None
+        self._tags = tuple(text_template(tag) for tag in section.tags)
+        self._select = Selection(f"tools.{name}.result.select", section.result.select)
+        self._form = section.result.format
+        self._output = jsonschema_rs.validator_for(section.output) if section.output is not None else None
+        self._missing = text_template(section.result.missing) if section.result.missing is not None else None
+        self._nearest = _compile_nearest(name, section)
+        self._fingerprint = _fingerprint(section, identities)
+
+    def key(self, arguments: Mapping[str, Any]) -> str:
+        """The canonical key of a call; it changes with whatever the declaration says about the answer."""
+        return f"result:{self.name}@{self._fingerprint}:{canonical(arguments)}"
+
+    async def answer(
+        self, documents: Documents, arguments: Mapping[str, Any], given: Mapping[str, Any], *, revalidate: bool
+    ) -> Rendered:
+        """The answer to normalised `arguments`; `given` is how the caller spelled them, for messages."""
+        try:
+            fetched = await self._fetch(documents, arguments, revalidate=revalidate)
+        except UpstreamNotFound:
+            if self._missing is None:
+                raise
+            raise ToolError(await self._say_missing(documents, arguments, given, None)) from None
+        version = next((version for _, version in fetched.values() if version is not None), None)
+        values = arguments if version is None else {**arguments, "version": version}
+        parts = {alias: parsed(self._fetches[alias].upstream, entry) for alias, (entry, _) in fetched.items()}
+        document = parts["document"] if self._single else parts
+        value = self._select.of(document, values)
+        if value is None:
+            raise ToolError(await self._say_missing(documents, values, given, document))
+        self._check(value)
+        tags = {tag for entry, _ in fetched.values() for tag in entry.tags}
+        tags.update(tag.fill(values) for tag in self._tags)
+        ages = [entry.stored_at for entry, _ in fetched.values() if not entry.immutable]
+        return Rendered(render(value, self._form), tuple(sorted(tags)), min(ages, default=None))
+
+    async def _fetch(
+        self, documents: Documents, arguments: Mapping[str, Any], *, revalidate: bool
+    ) -> dict[str, tuple[Entry, str | None]]:
+        """Every document, in parallel; raises the first failure in the order of declaration."""
+        fetched: dict[str, tuple[Entry, str | None]] = {}
+        failures: dict[str, GatewayError] = {}
+
+        async def one(alias: str, fetch: Fetch) -> None:
+            try:
+                fetched[alias] = await fetch.get(documents, arguments, self.policy, revalidate=revalidate)
+            except GatewayError as error:
+                failures[alias] = error
+
+        async with trio.open_nursery() as nursery:
+            for alias, fetch in self._fetches.items():
+                nursery.start_soon(one, alias, fetch)
+        for alias in self._fetches:
+            if alias in failures:
+                raise failures[alias]
+        return {alias: fetched[alias] for alias in self._fetches}
+
+    def _check(self, value: Any) -> None:
+        if self._output is None:
+            return
+        error = next(iter(self._output.iter_errors(value)), None)
+        if error is not None:
+            where = ".".join(map(str, error.instance_path)) or "it"
+            reason = f"the answer is not what tools.{self.name}.output declares: {where}: {error.message}"
+            raise UpstreamInvalid(self.name, printable(reason, 300).strip('"'))
+
+    async def _say_missing(
+        self, documents: Documents, values: Mapping[str, Any], given: Mapping[str, Any], document: Any
+    ) -> str:
+        if self._missing is None:
+            return f"{self.name} found nothing for these arguments."
+        names = await self._nearest_names(documents, values, document)
+        nearest = f"Did you mean {' or '.join(names)}?" if names else ""
+        spoken = {name: printable(as_text(given[name])).strip('"') for name in values if name in given}
+        return " ".join(self._missing.fill({**values, **spoken, "nearest": nearest}).split())
+
+    async def _nearest_names(self, documents: Documents, values: Mapping[str, Any], document: Any) -> list[str]:
+        nearest = self._nearest
+        if nearest is None:
+            return []
+        try:
+            if nearest.fetch is not None:
+                entry, _ = await nearest.fetch.get(documents, values, self.policy, revalidate=False)
+                document = parsed(nearest.fetch.upstream, entry)
+            names = nearest.names.of(document, values)
+        except GatewayError:  # a suggestion is a courtesy; what is missing is said without it
+            return []
+        wanted = as_text(values.get(nearest.to))
+        return [name for name, _, _ in process.extract(wanted, names or [], limit=nearest.limit, score_cutoff=50)]
+
+
+def _compile_nearest(name: str, section: ToolSection) -> _Nearest | None:
+    nearest = section.result.nearest
+    if nearest is None:
+        return None
+    fetch = Fetch(nearest.fetch) if nearest.fetch is not None else None
+    return _Nearest(fetch, Selection(f"tools.{name}.result.nearest.of", nearest.of), nearest.to, nearest.max)
+
+
+def _definition(name: str, section: ToolSection, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The tool as `tools/list` shows it."""
+    hints = section.annotations
+    definition: dict[str, Any] = {"name": name, "description": section.description, "inputSchema": schema}
+    if section.title:
+        definition["title"] = section.title
+    if section.output is not None:
+        definition["outputSchema"] = section.output
+    definition["annotations"] = {
+        "readOnlyHint": hints.read_only,
+        "idempotentHint": hints.idempotent,
+        "destructiveHint": hints.destructive,
+        "openWorldHint": hints.open_world,
+    }
+    return definition
+
+
+def _fingerprint(section: ToolSection, identities: Mapping[str, str]) -> str:
+    about = section.model_dump(mode="json", exclude={"title", "description", "annotations", "strategy"})
+    sources = {fetch.upstream: identities[fetch.upstream] for fetch in section.documents.values()}
+    text = orjson.dumps([FORMAT, about, sources], option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(text, digest_size=6).hexdigest()

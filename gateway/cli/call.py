@@ -1,0 +1,80 @@
+"""`gateway call`: one call of a tool, from the command line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Annotated, Any
+
+import orjson
+from cyclopts import Parameter
+
+from gateway.assembly import open_gateway
+from gateway.cli.options import Overrides, ProfileName
+from gateway.cli.run import FAILED, load, run
+from gateway.errors import GatewayError
+from gateway.profile.loader import Loaded
+
+
+def call(
+    tool: str,
+    /,
+    *arguments: str,
+    profile: ProfileName = "development",
+    set_: Overrides = (),
+    text: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Call a tool once and print its result as JSON; exit code 1 when the result is an error.
+
+    Parameters
+    ----------
+    tool
+        The tool's name.
+    arguments
+        NAME=VALUE; a value that the tool does not declare as a string is read as JSON.
+    text
+        Print only the text of the result.
+    """
+    return run(partial(_call, load(profile, set_), tool, arguments, text))
+
+
+async def _call(loaded: Loaded, tool: str, arguments: Sequence[str], text: bool) -> int:
+    declared = loaded.profile.tools.get(tool)
+    if declared is None:
+        raise GatewayError(f"no tool {tool!r}; the profile {loaded.name} declares {', '.join(loaded.profile.tools)}")
+    given = parse_arguments(arguments, declared.input.get("properties", {}))
+    async with open_gateway(loaded.profile) as gateway:
+        result = await gateway.catalogue.call(tool, given)
+    answer = orjson.loads(result.payload)
+    if text:
+        sys.stdout.write("\n".join(part["text"] for part in answer["content"]) + "\n")
+    else:
+        sys.stdout.write(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode() + "\n")
+    return FAILED if result.is_error else 0
+
+
+def parse_arguments(arguments: Sequence[str], properties: Mapping[str, Any]) -> dict[str, Any]:
+    """NAME=VALUE pairs as a tool takes them: strings as they are, anything else as JSON if it is JSON.
+
+    Raises GatewayError for one without `=`, and for a name that is given twice.
+    """
+    given: dict[str, Any] = {}
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if not equals or not name:
+            raise GatewayError(f"expected NAME=VALUE, found {argument!r}")
+        if name in given:
+            raise GatewayError(f"{name} is given twice")
+        given[name] = _value(value, properties.get(name, {}))
+    return given
+
+
+def _value(text: str, schema: Any) -> Any:
+    types = schema.get("type", "string") if isinstance(schema, dict) else "string"
+    if types == "string" or "string" in types:
+        return text
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text

@@ -1,0 +1,45 @@
+"""From a command's options to a running event loop and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+
+import trio
+
+from gateway.errors import GatewayError
+from gateway.profile.loader import Loaded, load_profile
+from gateway.telemetry.logs import set_up_logging
+
+FAILED = 1
+
+
+def load(name: str, overrides: Sequence[str]) -> Loaded:
+    """The profile, with logging set up as it says; its warnings are for `gateway check`."""
+    loaded = load_profile(name, environ=os.environ, overrides=overrides)
+    set_up_logging(loaded.profile.logging.level, loaded.profile.logging.format)
+    return loaded
+
+
+def report(error: GatewayError) -> int:
+    """Say on stderr what went wrong; the exit code of a command that failed."""
+    sys.stderr.write(f"gateway: {error}\n")
+    return FAILED
+
+
+def run(main: Callable[[], Awaitable[int]]) -> int:
+    """Run `main` under Trio; what it raises of our own becomes a sentence and an exit code."""
+    codes: list[int] = []
+    try:
+        codes.append(trio.run(main, strict_exception_groups=True))
+    except* GatewayError as group:
+        codes.append(report(_first(group)))
+    except* KeyboardInterrupt:
+        codes.append(130)
+    return codes[-1]
+
+
+def _first(group: BaseExceptionGroup[GatewayError]) -> GatewayError:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error

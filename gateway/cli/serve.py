@@ -1,0 +1,75 @@
+"""`gateway serve`: MCP over streamable HTTP, until it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from functools import partial
+
+import orjson
+import structlog
+import trio
+
+from gateway.assembly import Gateway, open_gateway
+from gateway.cli.options import Overrides, ProfileName
+from gateway.cli.run import load, run
+from gateway.profile.loader import Loaded
+
+log = structlog.get_logger(__name__)
+
+
+def serve(*, profile: ProfileName = "development", set_: Overrides = ()) -> int:
+    """Serve MCP over HTTP, and the admin site, until SIGTERM or SIGINT."""
+    return run(partial(_serve, load(profile, set_)))
+
+
+async def _serve(loaded: Loaded) -> int:
+    # Imported here: the SDK takes a second to import, and faults of the profile need not wait for it.
+    from gateway.serving.http import listen, serve_http
+
+    stop = trio.Event()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(_stop_on_signal, stop)
+        async with open_gateway(loaded.profile) as gateway:
+            listening = listen(gateway)
+            server = partial(serve_http, gateway, listening, stop)
+            async with trio.open_nursery() as serving:
+                sockets = (listening.mcp_addresses, listening.admin_addresses)
+                await serving.start(server)
+                sys.stderr.write(_greeting(loaded, gateway, *sockets))
+                sys.stderr.flush()
+        nursery.cancel_scope.cancel()
+    return 0
+
+
+async def _stop_on_signal(
+    stop: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
+        async for number in signals:
+            log.info("stopping", signal=signal.Signals(number).name)
+            stop.set()
+
+
+def _greeting(loaded: Loaded, gateway: Gateway, mcp: list[str], admin: list[str]) -> str:
+    """What was started, from what, and what to paste into a client."""
+    section = loaded.profile.server
+    urls = [f"http://{address}{section.path}" for address in mcp]
+    client = {"mcpServers": {section.name: {"type": "http", "url": urls[0]}}}
+    lines = [
+        f"gateway: {section.title or section.name} at {' '.join(urls)}",
+        f"  profile   {loaded.name}, from {', '.join(str(file) for file in loaded.files)}",
+        f"  tools     {', '.join(gateway.catalogue.tools) or 'none'}",
+        f"  tiers     {_tiers(gateway)}",
+    ]
+    if admin:
+        lines.append(f"  admin     {' '.join(f'http://{address}' for address in admin)} (/healthz, /readyz)")
+    lines.append(f"  client    {orjson.dumps(client).decode()}")
+    return "\n".join(lines) + "\n"
+
+
+def _tiers(gateway: Gateway) -> str:
+    cache = gateway.profile.cache
+    about = {"memory": f"memory ({cache.memory.max_items} items)", "disk": f"disk ({cache.disk.path})"}
+    return ", ".join(about[tier] for tier in gateway.tiers) or "none: every request goes to an upstream"

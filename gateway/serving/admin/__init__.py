@@ -1,0 +1,1 @@
+"""The admin site: health now; metrics, dashboard and cache administration later."""

@@ -1,0 +1,132 @@
+"""MCP over streamable HTTP and the admin site, under hypercorn's Trio worker."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+import trio
+from hypercorn.config import Config
+from hypercorn.trio import serve
+from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+
+from gateway.assembly import Gateway
+from gateway.serving.admin.site import build_site
+from gateway.serving.hosts import HostCheck, answer
+from gateway.serving.mcp_server import build_server
+from gateway.serving.sockets import address_of, bind
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where a gateway listens: addresses with their real ports, and its sockets."""
+
+    mcp: Sequence[socket.socket]
+    admin: Sequence[socket.socket]
+
+    @property
+    def mcp_addresses(self) -> list[str]:
+        """Of MCP."""
+        return [address_of(sock) for sock in self.mcp]
+
+    @property
+    def admin_addresses(self) -> list[str]:
+        """Of the admin site; empty where there is none."""
+        return [address_of(sock) for sock in self.admin]
+
+
+def listen(gateway: Gateway) -> Listening:
+    """Bind what the profile says; raises StartError."""
+    profile = gateway.profile
+    mcp = bind("server.bind", profile.server.bind)
+    try:
+        return Listening(mcp, bind("admin.bind", profile.admin.bind) if profile.admin.enabled else [])
+    except BaseException:
+        for sock in mcp:
+            sock.close()
+        raise
+
+
+async def serve_http(
+    gateway: Gateway,
+    listening: Listening,
+    stop: trio.Event,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve until `stop` is set, then let the requests under way finish for at most `server.drain_timeout`."""
+    section = gateway.profile.server
+    manager = StreamableHTTPSessionManager(
+        build_server(gateway),
+        json_response=section.response == "json",
+        stateless=True,
+        max_request_body_size=section.max_body_size,
+    )
+    endpoint = HostCheck(
+        _at(section.path, cast("ASGIFramework", manager.asgi_app)),
+        listening.mcp_addresses,
+        section.allowed_hosts,
+        section.allowed_origins,
+    )
+    site = HostCheck(
+        cast("ASGIFramework", build_site(gateway, stop)),
+        listening.admin_addresses,
+        gateway.profile.admin.allowed_hosts,
+    )
+    async with manager.run(), trio.open_nursery() as nursery:
+        await nursery.start(_serve_sockets, endpoint, listening.mcp, section.drain_timeout, stop)
+        if listening.admin:
+            await nursery.start(_serve_sockets, site, listening.admin, section.drain_timeout, stop)
+        task_status.started()
+
+
+async def _serve_sockets(
+    app: HostCheck,
+    sockets: Sequence[socket.socket],
+    drain_timeout: float,
+    stop: trio.Event,
+    *,
+    task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    config = Config()
+    config.bind = [f"fd://{sock.detach()}" for sock in sockets]
+    config.graceful_timeout = drain_timeout
+    config.keep_alive_max_requests = 1_000_000
+    config.read_timeout = 60  # seconds; the default waits for ever for a body that stops half way
+    config.include_server_header = False
+    config.errorlog = logging.getLogger("hypercorn.error")
+    config.accesslog = None
+    run = partial(serve, cast("ASGIFramework", app), config, shutdown_trigger=stop.wait, mode="asgi")
+    await run(task_status=task_status)
+
+
+def _at(path: str, app: ASGIFramework) -> ASGIFramework:
+    """`app` at one path; anything else is not found."""
+
+    async def dispatch(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        match scope["type"]:
+            case "http" if scope["path"] == path:
+                await app(scope, receive, send)
+            case "http":
+                await answer(send, 404, f"Not found; MCP is served at {path}\n".encode())
+            case "lifespan":
+                await _lifespan(receive, send)
+            case "websocket":
+                await send({"type": "websocket.close", "code": 1000, "reason": "no websockets here"})
+
+    return cast("ASGIFramework", dispatch)
+
+
+async def _lifespan(receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    while True:
+        match (await receive())["type"]:
+            case "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            case "lifespan.shutdown":
+                await send({"type": "lifespan.shutdown.complete"})
+                return

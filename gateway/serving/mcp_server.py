@@ -1,0 +1,52 @@
+"""The gateway as an MCP server: the SDK's low-level server over the catalogue, both protocol eras."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mcp_types as types
+import orjson
+from mcp.server.lowlevel import Server
+from mcp.shared.exceptions import MCPError
+
+from gateway import __version__
+from gateway.assembly import Gateway
+from gateway.errors import UnknownTool
+
+
+def build_server(gateway: Gateway) -> Server[Any]:
+    """A server that lists and calls the tools of `gateway`."""
+    catalogue, section = gateway.catalogue, gateway.profile.server
+    listed = types.ListToolsResult(
+        tools=[types.Tool.model_validate(definition) for definition in catalogue.definitions],
+        ttl_ms=round(section.list_ttl * 1000),
+        cache_scope="public",
+    )
+
+    async def list_tools(_context: Any, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+        if params is not None and params.cursor is not None:
+            raise MCPError(code=types.INVALID_PARAMS, message="Unknown cursor: the list of tools has one page")
+        return listed
+
+    async def call_tool(_context: Any, params: types.CallToolRequestParams) -> dict[str, Any]:
+        try:
+            result = await catalogue.call(params.name, params.arguments)
+        except UnknownTool as error:
+            raise MCPError(code=types.INVALID_PARAMS, message=str(error)) from error
+        answer: dict[str, Any] = orjson.loads(result.payload)
+        return answer
+
+    def input_schema(name: str) -> dict[str, Any] | None:
+        tool = catalogue.tools.get(name)
+        return None if tool is None else tool.arguments.schema
+
+    server: Server[Any] = Server(
+        section.name,
+        version=__version__,
+        title=section.title or None,
+        instructions=section.instructions or None,
+        on_list_tools=list_tools,
+        get_tool_input_schema=input_schema,
+    )
+    server.add_request_handler("tools/call", types.CallToolRequestParams, call_tool)
+    return server

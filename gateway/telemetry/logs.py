@@ -1,0 +1,81 @@
+"""Structured log lines on stderr; stdout belongs to protocols and answers."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, Literal, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_QUIET = (
+    "hypercorn.error",
+    "mcp",
+    "httpx2",
+    "httpcore2",
+    "asyncio",
+    "anyio",
+    "trio-asyncio",
+    "quart.app",
+    "quart.serving",
+)
+"""Libraries that log through the standard library; their warnings are ours to pass on, their chatter is not."""
+
+
+def set_up_logging(
+    level: Literal["debug", "info", "warning", "error"],
+    form: Literal["auto", "console", "json"],
+    stream: TextIO | None = None,
+) -> None:
+    """Send every log line, ours and the libraries', to `stream` (default: stderr), one line each.
+
+    Control characters in values are escaped in both forms, so that nothing a caller sends can forge a line.
+    """
+    out = stream if stream is not None else sys.stderr
+    readable = form == "console" or (form == "auto" and out.isatty())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=not readable),
+        structlog.processors.ExceptionRenderer(),
+        _escape,
+    ]
+    renderer: Processor = (
+        structlog.dev.ConsoleRenderer(colors=out.isatty(), sort_keys=False)
+        if readable
+        else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.WriteLoggerFactory(file=out),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[_strip, renderer], foreign_pre_chain=shared))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(_LEVELS[level])
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(logging.WARNING, _LEVELS[level]))
+
+
+def _strip(logger: Any, name: str, event: EventDict) -> EventDict:
+    return structlog.stdlib.ProcessorFormatter.remove_processors_meta(logger, name, event)
+
+
+def _escape(logger: Any, name: str, event: EventDict) -> EventDict:
+    """Line feeds, escape sequences and other controls in values, escaped; tracebacks keep their lines."""
+    return {
+        key: value if key == "exception" or not isinstance(value, str) or value.isprintable() else _printable(value)
+        for key, value in event.items()
+    }
+
+
+def _printable(value: str) -> str:
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape", "backslashreplace").decode()
+        for character in value
+    )
