@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
 from gateway.profile.section import Name, Section
 from gateway.profile.serving import Admin, Logging, Server
 from gateway.profile.tiers import Cache, Strategy
@@ -18,15 +16,28 @@ class Profile(Section):
     description: str = ""
     """What this profile is for."""
     server: Server = Server()
+    """MCP over HTTP."""
     admin: Admin = Admin()
+    """Health and administration."""
     logging: Logging = Logging()
+    """What is written to stderr."""
     cache: Cache = Cache()
+    """The tiers."""
     strategies: dict[Name, Strategy] = {}
+    """For how long answers are fresh, by name."""
     upstream_defaults: Politeness = Politeness()
+    """What every upstream starts from."""
     upstreams: dict[Name, Upstream] = {}
+    """Where documents come from, by name."""
     tools: dict[Name, Tool] = {}
+    """What agents can call, by name."""
     warm: Warm = Warm()
+    """What is called ahead."""
     metrics: Metrics = Metrics()
+    """The numbers that are kept."""
     profiling: Profiling = Profiling()
+    """Where the time goes."""
     monitors: Monitors = Monitors()
-    alerts: Alerts = Field(default=Alerts())
+    """What is done about the gateway's own health."""
+    alerts: Alerts = Alerts()
+    """From where on a number is bad."""

@@ -8,13 +8,14 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from gateway.profile.section import Section, expected
+from gateway.profile.section import Section, expected, matching
 from gateway.profile.units import Duration, Size
 
 
 def _bind(value: str) -> str:
     host, _, port = value.rpartition(":")
-    if host.startswith("[") != host.endswith("]") or not re.fullmatch(r"\d{1,5}", port) or int(port) > 65535:
+    number = int(port) if re.fullmatch("[0-9]{1,5}", port) else -1
+    if host.startswith("[") != host.endswith("]") or not 0 <= number <= 65535:
         raise expected('an address such as "127.0.0.1:8765" or "[::1]:8765"')
     try:
         ipaddress.ip_address(host.strip("[]"))
@@ -25,6 +26,7 @@ def _bind(value: str) -> str:
 
 
 Bind = Annotated[str, AfterValidator(_bind)]
+"""An address to listen on: an IP address or `localhost`, and a port."""
 
 
 class Server(Section):
@@ -38,7 +40,7 @@ class Server(Section):
     """What clients may tell their model about this server."""
     bind: tuple[Bind, ...] = Field(default=("127.0.0.1:8765",), strict=False, min_length=1)
     """Where to listen; port 0 takes a free one."""
-    path: Annotated[str, Field(pattern=r"^/[A-Za-z0-9/_.-]*$")] = "/mcp"
+    path: Annotated[str, *matching("/[A-Za-z0-9/_.-]*", 'a path such as "/mcp"')] = "/mcp"
     """The endpoint's path."""
     allowed_hosts: tuple[str, ...] = Field(default=(), strict=False)
     """`Host` values to answer beside the bound addresses and localhost: "example.org" or "example.org:8080"."""
@@ -46,6 +48,8 @@ class Server(Section):
     """`Origin` values of browsers to answer, such as "https://app.example.org"; localhost on any port is always one."""
     response: Literal["json", "stream"] = "json"
     """How an answer is sent: one JSON body, or an event stream."""
+    list_ttl: Duration = 60.0
+    """How long clients may keep the list of tools (`ttlMs`); it changes only when the profile does."""
     max_body_size: Annotated[Size, Field(gt=0)] = 4_000_000
     """Largest request body."""
     drain_timeout: Duration = 10.0

@@ -30,7 +30,7 @@ class DiskTier(Section):
 
     enabled: bool = True
     """Off: nothing is kept over a restart."""
-    path: Annotated[str, Field(min_length=1)] = "${CACHE_DIRECTORY:-~/.cache/gateway}/gateway.db"
+    path: Annotated[str, Field(min_length=1)] = "~/.cache/gateway/gateway.db"
     """The file; its folder is made. `~` is the home folder."""
     max_size: Size = 2_000_000_000
     """Most bytes that the entries may take on disk."""
@@ -48,7 +48,9 @@ class Cache(Section):
     """`[cache]`: the tiers, fastest first."""
 
     memory: MemoryTier = MemoryTier()
+    """L1, in this process."""
     disk: DiskTier = DiskTier()
+    """L2, a file."""
     pool_size: Annotated[int, Field(ge=1)] = 50
     """How many idle packers and compressors are kept for reuse."""
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 import jsonschema_rs
 from pydantic import AfterValidator, Field, model_validator
 
-from gateway.profile.section import Expression, Name, Section, Template, expected
+from gateway.profile.section import Expression, Json, Name, Section, Template, expected
 
 
 def _schema(value: dict[str, Any]) -> dict[str, Any]:
@@ -16,13 +16,14 @@ def _schema(value: dict[str, Any]) -> dict[str, Any]:
     if schema["type"] != "object":
         raise expected('a JSON Schema whose type is "object"')
     try:
-        jsonschema_rs.validator_for(schema)
+        jsonschema_rs.validator_for(schema, offline=True)  # or a `$ref` would be fetched over the network
     except Exception as error:  # ValidationError, ReferencingError, ValueError: all about the schema
-        raise expected(f"a JSON Schema: {str(error).splitlines()[0]}") from None
+        raise expected("a JSON Schema", detail=str(error).partition("\n")[0]) from None
     return schema
 
 
-ObjectSchema = Annotated[dict[str, Any], AfterValidator(_schema)]
+ObjectSchema = Annotated[dict[str, Json], AfterValidator(_schema)]
+"""A JSON Schema of an object, written in TOML."""
 
 
 class Fetch(Section):
@@ -43,8 +44,10 @@ class Fetch(Section):
 class Nearest(Section):
     """`nearest`: the names to suggest when nothing was found, as `{nearest}` in `missing`."""
 
+    fetch: Fetch | None = None
+    """The document that lists the names, fetched only when it is needed; without it, the tool's own document."""
     of: Expression
-    """JMESPath from the document to an array of the names there are."""
+    """JMESPath from that document to an array of the names there are."""
     to: str
     """The argument that was meant to be one of them."""
     max: Annotated[int, Field(ge=1, le=50)] = 5
@@ -61,6 +64,20 @@ class Result(Section):
     missing: Template | None = None
     """What to say when `select` finds nothing (null); may hold arguments, `{version}` and `{nearest}`."""
     nearest: Nearest | None = None
+    """Which names to suggest when nothing was found."""
+
+
+class Annotations(Section):
+    """`annotations`: MCP's hints to clients. Only tools that are read-only are cached."""
+
+    read_only: bool = True
+    """The tool changes nothing."""
+    idempotent: bool = True
+    """Calling it again with the same arguments changes nothing more."""
+    destructive: bool = False
+    """It may delete or overwrite."""
+    open_world: bool = True
+    """It speaks to something outside."""
 
 
 class Tool(Section):
@@ -68,6 +85,8 @@ class Tool(Section):
 
     title: str = ""
     """A name for people."""
+    annotations: Annotations = Annotations()
+    """What calling the tool does to the world."""
     description: Annotated[str, Field(min_length=1)]
     """Tells a model when to use the tool."""
     strategy: Name
@@ -85,11 +104,13 @@ class Tool(Section):
     fetches: dict[Name, Fetch] = {}
     """Several documents, by name; they are fetched in parallel."""
     result: Result = Result()
+    """From the documents to the answer."""
 
     @model_validator(mode="after")
     def _reads_something(self) -> Self:
         if (self.fetch is None) == (not self.fetches):
-            raise expected("either `fetch` (one document) or `fetches` (several, by name)")
+            found = "both" if self.fetches else "neither"
+            raise expected("either `fetch` (one document) or `fetches` (several, by name)", found=found)
         return self
 
     @property
@@ -103,9 +124,9 @@ class WarmCall(Section):
 
     tool: Name
     """The name of a `[tools.NAME]`."""
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, Json] = {}
     """Arguments that stay the same."""
-    each: dict[str, list[Any]] = {}
+    each: dict[str, list[Json]] = {}
     """Arguments that take each of these values."""
 
 
@@ -115,3 +136,4 @@ class Warm(Section):
     on_start: bool = False
     """Whether to make the calls when the gateway starts."""
     calls: tuple[WarmCall, ...] = Field(default=(), strict=False)
+    """The calls, each a `[[warm.calls]]`."""

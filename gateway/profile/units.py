@@ -6,10 +6,12 @@ A `Size` is bytes (int), a `Duration` seconds (float), a `Ratio` a fraction of o
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
-from pydantic_core import PydanticCustomError
+
+from gateway.profile.section import expected
 
 # Decimal multiples as in SI (1 KB = 1000 bytes), binary ones as in IEC 80000-13 (1 KiB = 1024 bytes).
 _SIZES = {
@@ -23,43 +25,53 @@ _SIZES = {
     "GiB": 2**30,
     "TiB": 2**40,
 }
-_DURATIONS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?([A-Za-z]{1,3})")
-_DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)(us|ms|s|m|h|d)")
-_DURATION_WHOLE = re.compile(r"(?:\d{1,12}(?:\.\d{1,9})?(?:us|ms|s|m|h|d))+")
-_RATIO = re.compile(r"(\d{1,3}(?:\.\d{1,6})?) ?%")
+_SIZES_ANY_CASE = {name.lower(): factor for name, factor in _SIZES.items()}
+_MICROSECONDS = {"us": 1, "ms": 10**3, "s": 10**6, "m": 60 * 10**6, "h": 3600 * 10**6, "d": 86400 * 10**6}
+
+# With these bounds whatever is read can be shown again without loss: SQLite's integers have 64 bits,
+# and a float holds ten years in microseconds exactly.
+_MAX_SIZE = 2**63 - 1
+_MAX_MICROSECONDS = 3650 * _MICROSECONDS["d"]
+
+_SIZE = re.compile(r"(\d{1,19}(?:\.\d{1,6})?) ?([A-Za-z]{1,3})", re.ASCII)
+_DURATION = re.compile(r"(\d{1,16}(?:\.\d{1,6})?)(us|ms|s|m|h|d)", re.ASCII)
+_DURATION_WHOLE = re.compile(rf"(?:{_DURATION.pattern})+", re.ASCII)
+_RATIO = re.compile(r"(\d{1,3}(?:\.\d{1,6})?) ?%", re.ASCII)
+_NEARLY = re.compile(r"(\d{1,16}(?:\.\d{1,6})?)\s*([A-Za-z]+)", re.ASCII)
 
 SIZE_EXPECTED = 'a size such as "256MB"'
 DURATION_EXPECTED = 'a duration such as "15m" or "50ms"'
 RATIO_EXPECTED = 'a percentage such as "90%"'
 
 
-def _expected(what: str) -> PydanticCustomError:
-    return PydanticCustomError("expected", "expected {expected}", {"expected": what})
-
-
 def parse_size(value: Any) -> int:
     """Bytes of a size such as "256MB" (10**6) or "256MiB" (2**20)."""
     match = _SIZE.fullmatch(value) if isinstance(value, str) else None
-    unit = {name.lower(): factor for name, factor in _SIZES.items()}.get(match[2].lower()) if match else None
+    unit = _SIZES_ANY_CASE.get(match[2].lower()) if match else None
     if match is None or unit is None:
-        raise _expected(SIZE_EXPECTED)
-    return round(float(match[1]) * unit)
+        raise expected(SIZE_EXPECTED, suggestion=_meant_size(value))
+    size = round(Decimal(match[1]) * unit)
+    if size > _MAX_SIZE:
+        raise expected('a size of at most "8388607TiB"')
+    return size
 
 
 def parse_duration(value: Any) -> float:
-    """Seconds of a duration such as "15m", "50ms" or "1h30m"."""
+    """Seconds of a duration such as "15m", "50ms" or "1h30m", to the microsecond."""
     if not isinstance(value, str) or not _DURATION_WHOLE.fullmatch(value):
-        raise _expected(DURATION_EXPECTED)
-    return sum(float(number) * _DURATIONS[unit] for number, unit in _DURATION.findall(value))
+        raise expected(DURATION_EXPECTED, suggestion=_meant_duration(value))
+    micros = round(sum(Decimal(number) * _MICROSECONDS[unit] for number, unit in _DURATION.findall(value)))
+    if micros > _MAX_MICROSECONDS:
+        raise expected('a duration of at most "3650d"')
+    return micros / 1e6
 
 
 def parse_ratio(value: Any) -> float:
     """The fraction that a percentage such as "0.1%" stands for."""
     match = _RATIO.fullmatch(value) if isinstance(value, str) else None
     if match is None or float(match[1]) > 100:
-        raise _expected(RATIO_EXPECTED)
-    return float(match[1]) / 100
+        raise expected(RATIO_EXPECTED, suggestion=_meant_ratio(value))
+    return float(Decimal(match[1]) / 100)
 
 
 def format_size(size: int) -> str:
@@ -73,22 +85,51 @@ def format_size(size: int) -> str:
 def format_duration(seconds: float) -> str:
     """The shortest exact spelling of a number of seconds: 900.0 is "15m", 0.05 is "50ms"."""
     micros = round(seconds * 1e6)
-    for unit, factor in sorted(_DURATIONS.items(), key=lambda item: -item[1]):
-        if micros and micros % round(factor * 1e6) == 0:
-            return f"{micros // round(factor * 1e6)}{unit}"
+    for unit, factor in sorted(_MICROSECONDS.items(), key=lambda item: -item[1]):
+        if micros and micros % factor == 0:
+            return f"{micros // factor}{unit}"
     return "0s"
 
 
 def format_ratio(ratio: float) -> str:
     """A fraction as a percentage: 0.001 is "0.1%"."""
-    return f"{round(ratio * 100, 6):g}%"
+    percent = f"{Decimal(repr(ratio)) * 100:f}"
+    return f"{percent.rstrip('0').rstrip('.') if '.' in percent else percent}%"
+
+
+def _meant_size(value: Any) -> str | None:
+    """What a size without a usable unit probably stands for, as TOML: a number counts bytes."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f'"{format_size(value)}"' if 0 <= value <= _MAX_SIZE else None
+    match = _NEARLY.fullmatch(value) if isinstance(value, str) else None
+    letter = match[2][0].upper() if match else ""
+    return f'"{match[1]}{letter}B"' if match and letter in "KMGT" else None
+
+
+def _meant_duration(value: Any) -> str | None:
+    """What a duration without a usable unit probably stands for, as TOML: a number counts seconds."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f'"{format_duration(value)}"' if 0 <= value <= _MAX_MICROSECONDS / 1e6 else None
+    match = _NEARLY.fullmatch(value) if isinstance(value, str) else None
+    word = match[2].lower() if match else ""
+    units = {"ms": "ms", "mil": "ms", "us": "us", "mic": "us", "s": "s", "m": "m", "h": "h", "d": "d"}
+    unit = next((unit for start, unit in units.items() if word.startswith(start)), None)
+    return f'"{match[1]}{unit}"' if match and unit and not word.startswith("mo") else None  # a month is no unit
+
+
+def _meant_ratio(value: Any) -> str | None:
+    """What a bare number probably stands for, as TOML: up to 1 a fraction, above that a percentage."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 100:
+        return None
+    return f'"{format_ratio(value)}"' if value <= 1 else f'"{value:g}%"'
 
 
 def _unit(parse: Any, show: Any, pattern: str, example: str) -> tuple[Any, ...]:
-    schema: dict[str, Any] = {"type": "string", "pattern": pattern, "examples": [example]}
+    """Parsing, showing and the JSON Schema, which lets `${…}` pass: an editor can't know what it stands for."""
+    schema: dict[str, Any] = {"type": "string", "pattern": rf"^({pattern})$|\$\{{", "examples": [example]}
     return BeforeValidator(parse), PlainSerializer(show, return_type=str), WithJsonSchema(schema)
 
 
-Size = Annotated[int, *_unit(parse_size, format_size, r"^\d+(\.\d+)? ?([KMGT]i?)?B$", "256MB")]
-Duration = Annotated[float, *_unit(parse_duration, format_duration, r"^(\d+(\.\d+)?(us|ms|s|m|h|d))+$", "15m")]
-Ratio = Annotated[float, *_unit(parse_ratio, format_ratio, r"^\d+(\.\d+)? ?%$", "90%")]
+Size = Annotated[int, *_unit(parse_size, format_size, r"\d+(\.\d+)? ?([KkMmGgTt]i?)?[Bb]", "256MB")]
+Duration = Annotated[float, *_unit(parse_duration, format_duration, r"(\d+(\.\d+)?(us|ms|s|m|h|d))+", "15m")]
+Ratio = Annotated[float, *_unit(parse_ratio, format_ratio, r"\d+(\.\d+)? ?%", "90%")]

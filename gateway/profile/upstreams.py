@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from gateway.profile.section import Expression, Section, Template, expected
+from gateway.profile.section import Expression, Section, Template, expected, matching
 from gateway.profile.templates import fields
 from gateway.profile.units import Duration, Size
 
@@ -55,7 +55,7 @@ class RateLimit(Section):
     max: Annotated[int, Field(ge=1)] = 1000
     """Most requests in a window."""
     window: Annotated[Duration, Field(gt=0)] = 60.0
-    """The window."""
+    """How long the window is."""
 
 
 class Batch(Section):
@@ -85,7 +85,9 @@ class Politeness(Section):
     private_addresses: bool = False
     """Whether the host's name may resolve to a private, loopback or link-local address."""
     pool: Pool = Pool()
+    """The HTTP connections."""
     batch: Batch = Batch()
+    """Requests that go as one."""
 
 
 class Versions(Section):
@@ -103,18 +105,24 @@ class HttpUpstream(Politeness):
     """An HTTP API or file server."""
 
     type: Literal["http"]
+    """Says that this is an HTTP upstream."""
     base_url: BaseUrl
     """What every fetch's path is joined to; `{version}` stands for the resolved release."""
     headers: dict[str, str] = {}
     """Sent with every request."""
     versions: Versions | None = None
+    """Where the list of releases is; without it a version is taken as it is."""
 
 
 class NpmUpstream(Politeness):
     """The files of one package in the npm registry."""
 
     type: Literal["npm"]
-    package: Annotated[str, Field(pattern=r"^(@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]*$")]
+    """Says that this is a package of npm."""
+    package: Annotated[
+        str,
+        *matching("(@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]*", 'a package such as "vue" or "@varlet/ui"'),
+    ]
     """The package's name, such as `@varlet/ui`."""
     registry: FixedUrl | None = None
     """The registry's address; without it npm's own configuration says, and where there is none, `cdn`."""
@@ -129,3 +137,4 @@ class NpmUpstream(Politeness):
 
 
 Upstream = Annotated[HttpUpstream | NpmUpstream, Field(discriminator="type")]
+"""Any upstream, told apart by its `type`."""

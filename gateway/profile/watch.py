@@ -7,18 +7,18 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from gateway.profile.section import Section, expected
-from gateway.profile.units import Duration, Ratio, Size
+from gateway.profile.units import Duration, Ratio, Size, format_size
 
 
 class Metrics(Section):
-    """`[metrics]`."""
+    """`[metrics]`: the numbers that the gateway keeps of itself."""
 
     interval: Annotated[Duration, Field(gt=0)] = 30.0
     """How often metrics are sampled."""
 
 
 class Profiling(Section):
-    """`[profiling]`."""
+    """`[profiling]`: where the time goes."""
 
     cpu: bool = False
     """Whether the CPU is profiled."""
@@ -35,42 +35,52 @@ class MemoryMonitor(Section):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.warning > self.critical:
-            raise expected("a `warning` that is at most `critical`")
+            found = f"{format_size(self.warning)} and {format_size(self.critical)}"
+            raise expected("a `warning` that is at most `critical`", found=found)
         return self
 
 
 class Monitors(Section):
-    """`[monitors]`."""
+    """`[monitors]`: what the gateway does about its own health."""
 
     memory: MemoryMonitor = MemoryMonitor()
+    """What is given up when memory runs short."""
 
 
 class DurationAlert(Section):
     """Thresholds of a duration: at or above them is bad."""
 
     warning: Duration | None = None
+    """Worth a look."""
     critical: Duration | None = None
+    """Worth waking someone."""
 
 
 class SizeAlert(Section):
     """Thresholds of a size: at or above them is bad."""
 
     warning: Size | None = None
+    """Worth a look."""
     critical: Size | None = None
+    """Worth waking someone."""
 
 
 class RatioAlert(Section):
     """Thresholds of a percentage."""
 
     warning: Ratio | None = None
+    """Worth a look."""
     critical: Ratio | None = None
+    """Worth waking someone."""
 
 
 class RateAlert(Section):
     """Thresholds of a number of requests a second."""
 
     warning: Annotated[int, Field(ge=0)] | None = None
+    """Worth a look."""
     critical: Annotated[int, Field(ge=0)] | None = None
+    """Worth waking someone."""
 
 
 class Alerts(Section):

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+
+from gateway.profile.section import Section
+from tests.profile.sections import ALL
+
+FIELDS = [(section, name) for section in ALL for name in section.model_fields]
+
+
+def test_all_are_found() -> None:
+    """The sections of the profile are found, the parts of unions too."""
+    assert {"Profile", "MemoryTier", "NpmUpstream", "WarmCall", "Nearest"} <= {section.__name__ for section in ALL}
+
+
+@pytest.mark.parametrize(("section", "name"), FIELDS, ids=[f"{section.__name__}.{name}" for section, name in FIELDS])
+def test_every_key_is_documented(section: type[Section], name: str) -> None:
+    """Every key of a profile says what it means: editors and the JSON Schema show it."""
+    description = section.model_fields[name].description
+    assert description
+    assert description.endswith((".", "`"))
+
+
+@pytest.mark.parametrize("section", ALL, ids=[section.__name__ for section in ALL])
+def test_every_section_is_closed(section: type[Section]) -> None:
+    """Every section says what it is, refuses unknown keys and stays as it was loaded."""
+    assert section.__doc__
+    assert section.model_config["extra"] == "forbid"
+    assert section.model_config["frozen"]
