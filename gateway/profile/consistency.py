@@ -1,0 +1,191 @@
+"""What a profile may say and its author hardly means: settings that work against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gateway.profile.addresses import host
+from gateway.profile.faults import Contradiction, did_you_mean
+from gateway.profile.politeness import upstream_contradictions
+from gateway.profile.positions import KeyPath
+from gateway.profile.profile import Profile
+from gateway.profile.references import fetches, properties
+from gateway.profile.templates import fields
+from gateway.profile.tools import Tool
+from gateway.profile.units import format_duration, format_size
+from gateway.profile.upstreams import NpmUpstream
+from gateway.profile.watch import DurationAlert, RateAlert, RatioAlert, SizeAlert
+
+
+def contradictions(profile: Profile) -> tuple[Contradiction, ...]:
+    """Every contradiction in a valid profile, in the order of its sections."""
+    return (
+        *_listeners(profile),
+        *_tiers(profile),
+        *_strategies(profile),
+        *upstream_contradictions(profile),
+        *_tools(profile),
+        *_warming(profile),
+        *_memory(profile),
+        *_alerts(profile),
+    )
+
+
+def _listeners(profile: Profile) -> Iterator[Contradiction]:
+    server, admin = profile.server, profile.admin
+    if any(host(bind).is_unspecified for bind in server.bind) and not server.allowed_hosts:
+        yield Contradiction(
+            (("server", "allowed_hosts"), ("server", "bind")),
+            "it listens on every interface and answers requests to localhost only",
+            'name the hosts that clients ask for: allowed_hosts = ["gateway.example.org"]',
+        )
+    for index, bind in enumerate(admin.bind):
+        if admin.enabled and not host(bind).is_loopback:
+            yield Contradiction(
+                (("admin", "bind", index), ("admin", "bind")),
+                "whoever reaches this address can purge the cache",
+                "bind it to 127.0.0.1 and let a proxy ask who it is",
+            )
+
+
+def _tiers(profile: Profile) -> Iterator[Contradiction]:
+    memory, disk = profile.cache.memory, profile.cache.disk
+    if not memory.enabled and not disk.enabled:
+        yield Contradiction(
+            (("cache", "disk", "enabled"), ("cache", "memory", "enabled")),
+            "both tiers are off, so every call asks the upstream",
+            "turn at least one of cache.memory and cache.disk on",
+        )
+    if memory.enabled and disk.enabled and memory.max_size > disk.max_size:
+        yield Contradiction(
+            (("cache", "disk", "max_size"), ("cache", "memory", "max_size")),
+            f"the disk tier ({format_size(disk.max_size)}) is smaller than memory ({format_size(memory.max_size)})",
+            "what is evicted from the disk is lost at a restart: make the disk the larger one",
+        )
+    for name, tier in (("memory", memory), ("disk", disk)):
+        if tier.enabled and tier.max_size == 0:
+            path = ("cache", name, "max_size")
+            yield Contradiction((path,), "the tier has room for nothing", f"cache.{name}.enabled = false says so")
+
+
+def _strategies(profile: Profile) -> Iterator[Contradiction]:
+    memory, disk = profile.cache.memory, profile.cache.disk
+    last, tier = ("disk", disk) if disk.enabled else ("memory", memory)
+    if not tier.enabled:
+        return
+    for name, strategy in profile.strategies.items():
+        if strategy.ttl > tier.ttl:
+            mine, limit = format_duration(strategy.ttl), format_duration(tier.ttl)
+            yield Contradiction(
+                (("strategies", name, "ttl"), ("cache", last, "ttl")),
+                f"{mine} is more than cache.{last}.ttl ({limit}), so answers are fresh for {limit} only",
+                f"shorten it to {limit}, or raise cache.{last}.ttl to {mine}",
+            )
+
+
+def _tools(profile: Profile) -> Iterator[Contradiction]:
+    for name, tool in profile.tools.items():
+        path: KeyPath = ("tools", name)
+        yield from _nearest((*path, "result"), tool)
+        if tool.annotations.read_only and tool.annotations.destructive:
+            keys = ((*path, "annotations", "destructive"), (*path, "annotations", "read_only"))
+            yield Contradiction(keys, "what only reads destroys nothing", "if it may delete, set read_only = false")
+        if tool.result.format == "text" and tool.output is not None:
+            yield Contradiction(
+                ((*path, "output"), (*path, "result", "format")),
+                'structured content is declared, and format = "text" gives none',
+                'remove output, or use format = "json"',
+            )
+        for at, fetch in fetches(path, tool):
+            if isinstance(profile.upstreams[fetch.upstream], NpmUpstream) and (fetch.query or fetch.headers):
+                key = "query" if fetch.query else "headers"
+                yield Contradiction(((*at, key),), "a file of an npm package has no use for it", f"remove {key}")
+
+
+def _nearest(path: KeyPath, tool: Tool) -> Iterator[Contradiction]:
+    missing = tool.result.missing
+    if tool.result.nearest is not None and (missing is None or "nearest" not in fields(missing)):
+        yield Contradiction(
+            ((*path, "nearest"),),
+            "the nearest names are looked for and never told",
+            'put {nearest} into missing: "No {name}. Did you mean {nearest}?"',
+        )
+
+
+def _warming(profile: Profile) -> Iterator[Contradiction]:
+    warm = profile.warm
+    if warm.on_start and not warm.calls:
+        yield Contradiction((("warm", "on_start"),), "there are no calls to make", "add a [[warm.calls]]")
+    for index, call in enumerate(warm.calls):
+        path: KeyPath = ("warm", "calls", index)
+        tool = profile.tools.get(call.tool)
+        if tool is None:
+            near = did_you_mean(call.tool, profile.tools)
+            remedy = f"did you mean {near}?" if near else "declare the tool, or remove the call"
+            yield Contradiction(((*path, "tool"),), f"there is no tool {call.tool}", remedy)
+            continue
+        if not tool.annotations.read_only:
+            problem = f"{call.tool} does more than read, so calling it ahead warms nothing"
+            yield Contradiction(((*path, "tool"),), problem, "remove the call")
+        declared, given = properties(tool), {**call.arguments, **call.each}
+        for name in sorted(given.keys() - declared):
+            key = (*path, "each" if name in call.each else "arguments", name)
+            near = did_you_mean(name, declared)
+            remedy = f"did you mean {near}?" if near else "remove it: the call would be refused"
+            yield Contradiction((key,), f"{call.tool} takes no argument {name}", remedy)
+        required = tool.input.get("required", [])
+        for name in (name for name in required if name not in given):
+            yield Contradiction((path,), f"{call.tool} requires the argument {name}", "add it to arguments or each")
+        for name in sorted(call.arguments.keys() & call.each.keys()):
+            problem = f"the argument {name} is in arguments and in each"
+            yield Contradiction(((*path, "arguments", name),), problem, "each wins: remove it here")
+
+
+def _memory(profile: Profile) -> Iterator[Contradiction]:
+    tier, monitor, alert = profile.cache.memory, profile.monitors.memory, profile.alerts.memory
+    if not tier.enabled:
+        return
+    room = format_size(tier.max_size)
+    size: KeyPath = ("cache", "memory", "max_size")
+    if tier.max_size >= monitor.critical:
+        critical = format_size(monitor.critical)
+        yield Contradiction(
+            (size, ("monitors", "memory", "critical")),
+            f"the memory tier may take {room}, and at monitors.memory.critical ({critical}) it is emptied",
+            "raise monitors.memory well above the tier: the process needs room of its own",
+        )
+    elif tier.max_size >= monitor.warning:
+        warning = format_size(monitor.warning)
+        yield Contradiction(
+            (size, ("monitors", "memory", "warning")),
+            f"the memory tier may take {room}, and at monitors.memory.warning ({warning}) entries are given up",
+            "raise monitors.memory well above the tier: the process needs room of its own",
+        )
+    if alert.warning is not None and tier.max_size >= alert.warning:
+        yield Contradiction(
+            (("alerts", "memory", "warning"), size),
+            f"a full memory tier ({room}) is enough to raise this alert",
+            "raise it well above the tier: the process needs room of its own",
+        )
+
+
+def _alerts(profile: Profile) -> Iterator[Contradiction]:
+    alerts = profile.alerts
+    high_is_bad: dict[str, DurationAlert | RatioAlert | RateAlert | SizeAlert] = {
+        "response_time": alerts.response_time,
+        "error_rate": alerts.error_rate,
+        "throughput": alerts.throughput,
+        "memory": alerts.memory,
+        "cpu": alerts.cpu,
+    }
+    for name, alert in high_is_bad.items():
+        if alert.warning is not None and alert.critical is not None and alert.warning > alert.critical:
+            yield _reversed(name, "above", "at most")
+    rate = alerts.hit_rate
+    if rate.warning is not None and rate.critical is not None and rate.warning < rate.critical:
+        yield _reversed("hit_rate", "below", "at least")
+
+
+def _reversed(name: str, side: str, bound: str) -> Contradiction:
+    keys: tuple[KeyPath, ...] = (("alerts", name, "warning"), ("alerts", name, "critical"))
+    return Contradiction(keys, f"warning is {side} critical, so it never comes first", f"make it {bound} critical")

@@ -1,0 +1,103 @@
+"""How upstreams are asked for documents, where that works against itself."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from gateway.profile.faults import Contradiction
+from gateway.profile.positions import KeyPath
+from gateway.profile.profile import Profile
+from gateway.profile.references import fetches
+from gateway.profile.units import format_duration, format_size
+from gateway.profile.upstreams import HttpUpstream, NpmUpstream, Upstream
+
+
+def upstream_contradictions(profile: Profile) -> Iterator[Contradiction]:
+    """Every contradiction within an upstream, and the upstreams that nothing reads."""
+    read = {fetch.upstream for tool in profile.tools.values() for _, fetch in fetches((), tool)}
+    for name, upstream in profile.upstreams.items():
+        path: KeyPath = ("upstreams", name)
+        yield from _patience(path, upstream)
+        yield from _connections(path, upstream)
+        if isinstance(upstream, HttpUpstream):
+            yield from _reach(path, upstream)
+        if isinstance(upstream, NpmUpstream) and upstream.max_package_size > upstream.max_unpacked_size:
+            keys = ((*path, "max_package_size"), (*path, "max_unpacked_size"))
+            packed, unpacked = format_size(upstream.max_package_size), format_size(upstream.max_unpacked_size)
+            problem = f"a package may have {packed} packed and only {unpacked} unpacked"
+            yield Contradiction(keys, problem, "raise max_unpacked_size: a package grows when it is unpacked")
+        if name not in read:
+            yield Contradiction((path,), f"no tool reads from {name}", "remove it, or let a fetch name it")
+
+
+def _patience(path: KeyPath, upstream: Upstream) -> Iterator[Contradiction]:
+    """Full jitter doubles the bound of the pause with every try: together at most delay * (2 ** retries - 1)."""
+    pauses, timeout = upstream.retry_delay * (2**upstream.retries - 1), upstream.timeout
+    keys = ((*path, "retries"), (*path, "retry_delay"), (*path, "timeout"))
+    if pauses >= timeout:
+        yield Contradiction(
+            keys,
+            f"the pauses between {upstream.retries} retries may take {_about(pauses)}, and timeout is "
+            f"{format_duration(timeout)} for all tries together",
+            "fewer retries, a shorter retry_delay or a longer timeout",
+        )
+    if upstream.batch.window >= timeout:
+        window = format_duration(upstream.batch.window)
+        yield Contradiction(
+            ((*path, "batch", "window"), (*path, "timeout")),
+            f"a request may wait {window} for others, and timeout is {format_duration(timeout)}",
+            "shorten the window: milliseconds are enough",
+        )
+
+
+def _connections(path: KeyPath, upstream: Upstream) -> Iterator[Contradiction]:
+    """Fewer connections than requests are fine (HTTP/2 shares them, others wait); more are never opened."""
+    pool = upstream.pool
+    if pool.max_connections > upstream.max_concurrent:
+        yield Contradiction(
+            ((*path, "max_concurrent"), (*path, "pool", "max_connections")),
+            f"{upstream.max_concurrent} requests at once never need {pool.max_connections} connections",
+            "lower pool.max_connections, or raise max_concurrent",
+        )
+    if pool.max_keepalive > pool.max_connections:
+        yield Contradiction(
+            ((*path, "pool", "max_keepalive"), (*path, "pool", "max_connections")),
+            f"{pool.max_connections} connections never leave {pool.max_keepalive} idle ones",
+            "keep at most max_connections",
+        )
+
+
+def _reach(path: KeyPath, upstream: HttpUpstream) -> Iterator[Contradiction]:
+    parts = urlsplit(upstream.base_url)
+    private = _is_private(parts.hostname or "")
+    if private and not upstream.private_addresses:
+        yield Contradiction(
+            ((*path, "base_url"),),
+            f"{parts.hostname} is a private address, and private addresses are refused",
+            "private_addresses = true allows them for this upstream",
+        )
+    if parts.scheme == "http" and upstream.headers and not private:
+        yield Contradiction(
+            ((*path, "headers"), (*path, "base_url")),
+            "these headers cross the network unencrypted",
+            "use an https:// base_url",
+        )
+
+
+def _is_private(name: str) -> bool:
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return not ipaddress.ip_address(name).is_global
+    except ValueError:
+        return False
+
+
+def _about(seconds: float) -> str:
+    """A duration in its largest unit, rounded."""
+    for unit, length in (("d", 86400.0), ("h", 3600.0), ("m", 60.0)):
+        if seconds >= length:
+            return f"{seconds / length:.0f}{unit}"
+    return f"{seconds:g}s"

@@ -1,0 +1,173 @@
+"""Names that a profile uses and nowhere declares: faults that no section can see alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jmespath
+import jsonschema_rs
+
+from gateway.profile.addresses import clashes
+from gateway.profile.faults import Finding, did_you_mean, listed, shown
+from gateway.profile.positions import KeyPath
+from gateway.profile.profile import Profile
+from gateway.profile.templates import fields
+from gateway.profile.tools import Fetch, Tool
+from gateway.profile.upstreams import HttpUpstream, Upstream
+
+_VERSION = frozenset({"version"})
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """The names that a profile declares, also those whose own tables are faulty."""
+
+    strategies: frozenset[str]
+    upstreams: frozenset[str]
+
+    @classmethod
+    def of(cls, table: dict[str, Any]) -> Declared:
+        """What the unchecked profile `table` declares."""
+
+        def keys(name: str) -> frozenset[str]:
+            section = table.get(name)
+            return frozenset(section) if isinstance(section, dict) else frozenset()
+
+        return cls(keys("strategies"), keys("upstreams"))
+
+
+def broken_references(profile: Profile, declared: Declared) -> tuple[Finding, ...]:
+    """Every name in `profile` that leads nowhere, and every address that two servers claim."""
+    findings: list[Finding] = []
+    for name, tool in profile.tools.items():
+        findings += _tool(("tools", name), tool, profile, declared)
+    for name, upstream in profile.upstreams.items():
+        findings += _upstream(("upstreams", name), upstream)
+    findings += clashes(profile.server, profile.admin)
+    return tuple(findings)
+
+
+def _tool(path: KeyPath, tool: Tool, profile: Profile, declared: Declared) -> Iterator[Finding]:
+    arguments = properties(tool)
+    yield from _unknown((*path, "strategy"), tool.strategy, declared.strategies, "strategies")
+    for at, fetch in fetches(path, tool):
+        yield from _unknown((*at, "upstream"), fetch.upstream, declared.upstreams, "upstreams")
+        yield from _fetch(at, fetch, arguments, profile.upstreams.get(fetch.upstream))
+    for index, tag in enumerate(tool.tags):
+        yield from _template((*path, "tags", index), tag, arguments | _VERSION)
+    for argument in tool.normalize:
+        yield from _argument((*path, "normalize", argument), argument, arguments, at_key=True)
+    required = tool.input.get("required", [])
+    for index, argument in enumerate(required if isinstance(required, list) else []):
+        yield from _argument((*path, "input", "required", index), argument, arguments)
+    yield from _defaults((*path, "input", "properties"), tool)
+    yield from _result((*path, "result"), tool, arguments)
+
+
+def _fetch(path: KeyPath, fetch: Fetch, arguments: frozenset[str], upstream: Upstream | None) -> Iterator[Finding]:
+    yield from _template((*path, "path"), fetch.path, arguments | _VERSION)
+    if fetch.version is not None:
+        yield from _template((*path, "version"), fetch.version, arguments)
+    for name, value in fetch.query.items():
+        yield from _template((*path, "query", name), value, arguments)
+    for name, value in fetch.headers.items():
+        yield from _template((*path, "headers", name), value, arguments)
+    if not isinstance(upstream, HttpUpstream) or fetch.version is not None:
+        return
+    needed = fields(upstream.base_url) | (fields(fetch.path) - arguments)
+    if "version" in needed:
+        what = "the key version, for the {version} of " + (
+            "base_url" if "version" in fields(upstream.base_url) else "path"
+        )
+        yield Finding((*path, "version"), what, "none")
+
+
+def _result(path: KeyPath, tool: Tool, arguments: frozenset[str]) -> Iterator[Finding]:
+    result = tool.result
+    suggested = frozenset({"nearest"}) if result.nearest is not None else frozenset()
+    if result.missing is not None:
+        yield from _template((*path, "missing"), result.missing, arguments | _VERSION | suggested)
+    if result.nearest is not None:
+        yield from _argument((*path, "nearest", "to"), result.nearest.to, arguments)
+    for argument in _asked(jmespath.compile(result.select).parsed):
+        if argument not in arguments | _VERSION:
+            found = f"arg('{argument}')"
+            yield Finding((*path, "select"), _known(arguments), found, did_you_mean(argument, arguments))
+
+
+def _defaults(path: KeyPath, tool: Tool) -> Iterator[Finding]:
+    """Defaults that the property's own schema refuses: a call without the argument could never work."""
+    declared = tool.input.get("properties", {})
+    for name, schema in declared.items() if isinstance(declared, dict) else ():
+        if not isinstance(schema, dict) or "default" not in schema or "$ref" in schema:
+            continue
+        try:
+            jsonschema_rs.validator_for(schema, offline=True).validate(schema["default"])
+        except jsonschema_rs.ValidationError as error:
+            yield Finding((*path, name, "default"), "a value that the property allows", detail=error.message)
+        except ValueError:  # a reference into the rest of the tool's schema: it can't be judged alone
+            continue
+
+
+def _upstream(path: KeyPath, upstream: Upstream) -> Iterator[Finding]:
+    if isinstance(upstream, HttpUpstream):
+        for field in sorted(fields(upstream.base_url) - _VERSION):
+            yield Finding((*path, "base_url"), "no field but {version}", f"{{{field}}}", did_you_mean(field, _VERSION))
+
+
+def properties(tool: Tool) -> frozenset[str]:
+    """The arguments that a tool declares."""
+    declared = tool.input.get("properties", {})
+    return frozenset(declared) if isinstance(declared, dict) else frozenset()
+
+
+def fetches(path: KeyPath, tool: Tool) -> Iterator[tuple[KeyPath, Fetch]]:
+    """Every fetch of the tool at `path`, with its own key path."""
+    if tool.fetch is not None:
+        yield (*path, "fetch"), tool.fetch
+    for name, fetch in tool.fetches.items():
+        yield (*path, "fetches", name), fetch
+    if tool.result.nearest is not None and tool.result.nearest.fetch is not None:
+        yield (*path, "result", "nearest", "fetch"), tool.result.nearest.fetch
+
+
+def _unknown(path: KeyPath, name: str, known: Collection[str], table: str) -> Iterator[Finding]:
+    if name not in known:
+        what = f"one of [{table}]: {listed(sorted(known))}" if known else f"a name of [{table}], which is empty"
+        near = did_you_mean(name, known)
+        yield Finding(path, what, suggestion=shown(near) if near else None)
+
+
+def _template(path: KeyPath, template: str, known: frozenset[str]) -> Iterator[Finding]:
+    for field in sorted(fields(template) - known):
+        near = did_you_mean(field, known)
+        yield Finding(path, _known(known), f"{{{field}}}", f"{{{near}}}" if near else None)
+
+
+def _argument(path: KeyPath, name: str, arguments: frozenset[str], *, at_key: bool = False) -> Iterator[Finding]:
+    if name not in arguments:
+        near = did_you_mean(name, arguments)
+        yield Finding(path, _known(arguments), shown(name), near and shown(near), at="key" if at_key else "value")
+
+
+def _known(arguments: Iterable[str]) -> str:
+    names = sorted(arguments)
+    return (
+        f"one of the declared arguments: {listed(names)}" if names else "a declared argument, of which there are none"
+    )
+
+
+def _asked(expression: Any) -> Iterator[str]:
+    """The names in every `arg('name')` of a parsed JMESPath expression."""
+    children = expression.get("children", ()) if isinstance(expression, dict) else ()
+    if (
+        isinstance(expression, dict)
+        and expression.get("type") == "function_expression"
+        and expression["value"] == "arg"
+    ):
+        yield from (child["value"] for child in children if isinstance(child.get("value"), str))
+        return
+    for child in children:
+        yield from _asked(child)

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from tests.profile.folder import Folder
+
+TOOL = """
+    [strategies.s]
+    ttl = "1m"
+    [upstreams.u]
+    type = "http"
+    base_url = "https://example.org"
+    [tools.t]
+    description = "d"
+    strategy = "s"
+    input.properties.name = { type = "string" }
+    input.required = ["name"]
+    fetch = { upstream = "u", path = "{name}" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            "[cache.memory]\nmax_size = '480MB'",
+            "2:1: cache.memory.max_size: warning: the memory tier may take 480MB, and at monitors.memory.critical "
+            "(480MB) it is emptied",
+        ),
+        (
+            "[monitors.memory]\ncritical = '256MB'\nwarning = '1MB'",
+            "2:1: monitors.memory.critical: warning: the memory tier may take 256MB, and at monitors.memory.critical "
+            "(256MB) it is emptied",
+        ),
+        (
+            "[cache.memory]\nmax_size = '400MB'",
+            "2:1: cache.memory.max_size: warning: the memory tier may take 400MB, and at monitors.memory.warning "
+            "(400MB) entries are given up",
+        ),
+        (
+            "[alerts.memory]\nwarning = '100MB'",
+            "2:1: alerts.memory.warning: warning: a full memory tier (256MB) is enough to raise this alert",
+        ),
+        (
+            "[alerts.response_time]\nwarning = '1s'\ncritical = '100ms'",
+            "2:1: alerts.response_time.warning: warning: warning is above critical, so it never comes first",
+        ),
+        (
+            "[alerts.hit_rate]\nwarning = '80%'\ncritical = '90%'",
+            "2:1: alerts.hit_rate.warning: warning: warning is below critical, so it never comes first",
+        ),
+        (
+            "[strategies.s]\nttl = '2h'",
+            "2:1: strategies.s.ttl: warning: 2h is more than cache.disk.ttl (1h), so answers are fresh for 1h only",
+        ),
+        (
+            "[strategies.s]\nttl = '30m'\n[cache.disk]\nenabled = false",
+            "2:1: strategies.s.ttl: warning: 30m is more than cache.memory.ttl (15m), so answers are fresh for "
+            "15m only",
+        ),
+        (
+            "[cache.disk]\nenabled = false\n[cache.memory]\nenabled = false",
+            "2:1: cache.disk.enabled: warning: both tiers are off, so every call asks the upstream",
+        ),
+        (
+            "[cache.disk]\nmax_size = '1MB'",
+            "2:1: cache.disk.max_size: warning: the disk tier (1MB) is smaller than memory (256MB)",
+        ),
+        (
+            "[cache.memory]\nmax_size = '0B'",
+            "2:1: cache.memory.max_size: warning: the tier has room for nothing",
+        ),
+        ("[warm]\non_start = true", "2:1: warm.on_start: warning: there are no calls to make"),
+        ("[[warm.calls]]\ntool = 'x'", "2:1: warm.calls[0].tool: warning: there is no tool x"),
+        (
+            "[server]\nbind = ['0.0.0.0:1']",
+            "2:1: server.bind: warning: it listens on every interface and answers requests to localhost only",
+        ),
+        (
+            "[admin]\nbind = ['192.0.2.1:1']",
+            "2:9: admin.bind[0]: warning: whoever reaches this address can purge the cache",
+        ),
+    ],
+)
+def test_one_contradiction(folder: Folder, text: str, line: str) -> None:
+    """Settings that work against each other are warned about at the key that the profile sets."""
+    assert folder.warnings(text) == [f"p.toml:{line}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            "[upstreams.u]\nretries = 10",
+            "13:1: upstreams.u.retries: warning: the pauses between 10 retries may take 17m, and timeout is 30s for "
+            "all tries together",
+        ),
+        (
+            "[upstreams.u.batch]\nwindow = '1m'",
+            "13:1: upstreams.u.batch.window: warning: a request may wait 1m for others, and timeout is 30s",
+        ),
+        (
+            "[upstreams.u]\nmax_concurrent = 10",
+            "13:1: upstreams.u.max_concurrent: warning: 10 requests at once never need 50 connections",
+        ),
+        (
+            "[upstreams.u.pool]\nmax_keepalive = 60",
+            "13:1: upstreams.u.pool.max_keepalive: warning: 50 connections never leave 60 idle ones",
+        ),
+        (
+            "[upstreams.v]\ntype = 'npm'\npackage = 'p'",
+            "12:12: upstreams.v: warning: no tool reads from v",
+        ),
+        (
+            "[tools.t.result]\nformat = 'text'\n[tools.t.output]",
+            '14:10: tools.t.output: warning: structured content is declared, and format = "text" gives none',
+        ),
+        (
+            "[tools.t.result.nearest]\nof = '@'\nto = 'name'",
+            "12:17: tools.t.result.nearest: warning: the nearest names are looked for and never told",
+        ),
+        (
+            "[tools.t.annotations]\ndestructive = true",
+            "13:1: tools.t.annotations.destructive: warning: what only reads destroys nothing",
+        ),
+        (
+            "[tools.t.annotations]\nread_only = false\n[[warm.calls]]\ntool = 't'\narguments.name = 'x'",
+            "15:1: warm.calls[0].tool: warning: t does more than read, so calling it ahead warms nothing",
+        ),
+        (
+            "[[warm.calls]]\ntool = 't'\neach = { nam = ['x'], name = ['y'] }",
+            "14:10: warm.calls[0].each.nam: warning: t takes no argument nam",
+        ),
+        ("[[warm.calls]]\ntool = 't'", "12:8: warm.calls[0]: warning: t requires the argument name"),
+        (
+            "[[warm.calls]]\ntool = 't'\narguments = { name = 'x' }\neach = { name = ['y'] }",
+            "14:15: warm.calls[0].arguments.name: warning: the argument name is in arguments and in each",
+        ),
+    ],
+)
+def test_contradictions_of_tools_and_upstreams(folder: Folder, text: str, line: str) -> None:
+    """What tools, upstreams and warm calls say against each other is warned about."""
+    profile = textwrap.dedent(TOOL.removeprefix("\n"))
+    for table in ("[upstreams.u]", "[tools.t]"):
+        if text.startswith(table + "\n"):
+            key = text.removeprefix(table + "\n")
+            (found,) = folder.warnings(profile.replace(f"{table}\n", f"{table}\n{key}\n"))
+            assert found.split(": ", 1)[1] == line.split(": ", 1)[1]
+            return
+    assert folder.warnings(profile + text) == [f"p.toml:{line}"]
+
+
+@pytest.mark.parametrize(
+    ("base_url", "more", "problem"),
+    [
+        ("http://127.0.0.1:9000", "", "127.0.0.1 is a private address, and private addresses are refused"),
+        ("http://[fd00::1]", "", "fd00::1 is a private address, and private addresses are refused"),
+        ("http://localhost", "", "localhost is a private address, and private addresses are refused"),
+        ("http://localhost", "private_addresses = true", None),
+        ("http://example.org", "headers = { A = 'b' }", "these headers cross the network unencrypted"),
+        ("https://example.org", "headers = { A = 'b' }", None),
+        ("http://localhost", "headers = { A = 'b' }\n    private_addresses = true", None),
+    ],
+)
+def test_where_an_upstream_is(folder: Folder, base_url: str, more: str, problem: str | None) -> None:
+    """A private address that will be refused, and headers that anyone on the way can read, are warned about."""
+    text = TOOL.replace('"https://example.org"', f'"{base_url}"\n    {more}')
+    assert [line.partition("warning: ")[2] for line in folder.warnings(text)] == ([problem] if problem else [])
+
+
+def test_an_npm_file_has_no_query(folder: Folder) -> None:
+    """A query for a file of a package is warned about: nobody would see it."""
+    text = TOOL.replace('"http"', '"npm"').replace("base_url", "package").replace("https://example.org", "p")
+    text = text.replace('path = "{name}"', 'path = "{name}", query = { q = "x" }')
+    (line,) = folder.warnings(text)
+    assert line.endswith("tools.t.fetch.query: warning: a file of an npm package has no use for it")
+
+
+def test_a_package_that_can_not_be_unpacked(folder: Folder) -> None:
+    """A package that may be larger packed than unpacked is warned about."""
+    text = TOOL.replace('"http"', '"npm"').replace("base_url", "package").replace("https://example.org", "p")
+    (line,) = folder.warnings(text.replace('"p"', '"p"\n    max_unpacked_size = "1MB"'))
+    assert line.endswith("upstreams.u.max_unpacked_size: warning: a package may have 64MB packed and only 1MB unpacked")
+
+
+def test_a_remedy(folder: Folder) -> None:
+    """A warning ends with what to change, and with what was probably meant."""
+    (warning,) = folder.load("[warm]\non_start = true").warnings
+    assert warning.remedy == "add a [[warm.calls]]"
+    (warning,) = folder.load(
+        textwrap.dedent(TOOL) + "[[warm.calls]]\ntool = 't'\narguments = { nme = 'x' }\n"
+    ).warnings[:1]
+    assert warning.remedy == "did you mean name?"
+
+
+def test_fewer_connections_than_requests(folder: Folder) -> None:
+    """More requests than connections are fine: HTTP/2 shares connections, and over HTTP/1.1 they wait."""
+    assert not folder.warnings("[upstream_defaults]\nmax_concurrent = 200\npool.max_connections = 50")
+
+
+def test_defaults_contradict_nothing(folder: Folder) -> None:
+    """A profile that sets nothing has no warnings."""
+    assert not folder.warnings("[server]")
