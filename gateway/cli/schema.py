@@ -1,0 +1,34 @@
+"""`gateway schema`: the JSON Schema of profiles, for editors that complete and check TOML by it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from gateway.profile.profile import Profile
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def schema() -> int:
+    """Print the JSON Schema of a profile.
+
+    Editors with taplo or Even Better TOML complete, explain and check a profile that begins with the line
+    `#:schema ./profile.schema.json`.
+    """
+    print(json.dumps(profile_schema(), indent=2, ensure_ascii=False))
+    return 0
+
+
+def profile_schema() -> dict[str, Any]:
+    """What a profile's file may hold, `extends` included, as JSON Schema 2020-12."""
+    described = Profile.model_json_schema(mode="serialization")  # the mode in which defaults are "256MB", not 256000000
+    extends = {
+        "type": "array",
+        "items": {"type": "string"},
+        "default": [],
+        "title": "Extends",
+        "description": "Profiles that this one builds on, the later over the earlier; this file wins over all.",
+    }
+    properties = {"extends": extends, **described.pop("properties")}
+    return {"$schema": DIALECT, **described, "properties": properties}
