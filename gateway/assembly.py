@@ -16,8 +16,8 @@ import trio_asyncio
 from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.template import path_glob
 from gateway.errors import TierError
+from gateway.pipeline.clock import Clock
 from gateway.pipeline.metered import Metered
-from gateway.pipeline.model import Clock
 from gateway.pipeline.pipeline import Pipeline
 from gateway.pipeline.single_flight import SingleFlight
 from gateway.profile.profile import Profile

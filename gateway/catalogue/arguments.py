@@ -11,8 +11,8 @@ import jsonschema_rs
 import orjson
 
 from gateway.catalogue.select import Selection
-from gateway.catalogue.template import printable
 from gateway.errors import ToolError, UpstreamInvalid
+from gateway.upstream.printable import printable
 
 _MAX_KEY = 512
 """Characters of arguments that stand in a key as they are; longer ones stand there as their hash."""
@@ -61,7 +61,7 @@ class Arguments:
         faults = []
         for error in self._validator.iter_errors(arguments):
             where = ".".join(map(str, error.instance_path))
-            faults.append(printable(f"{where}: {error.message}" if where else error.message, 300).strip('"'))
+            faults.append(printable(f"{where}: {error.message}" if where else error.message, 300))
         more = f" and {len(faults) - _MAX_FAULTS} more" if len(faults) > _MAX_FAULTS else ""
         return f"Invalid arguments: {'; '.join(faults[:_MAX_FAULTS])}{more}. This tool takes: {self._takes}."
 

@@ -12,6 +12,7 @@ import orjson
 
 from gateway.errors import ToolError
 from gateway.profile.templates import Field, parse_template
+from gateway.upstream.printable import printable
 
 _MAX_SEGMENT = 512
 """Characters of one path segment or header value; longer ones are no names."""
@@ -57,7 +58,7 @@ def as_text(value: Any) -> str:
 
 def _segment(name: str, value: str) -> str:
     if value in ("", ".", "..") or len(value) > _MAX_SEGMENT or _CONTROL.search(value):
-        raise ToolError(f"{name}: expected a name of 1 to {_MAX_SEGMENT} characters, found {printable(value)}")
+        raise ToolError(f"{name}: expected a name of 1 to {_MAX_SEGMENT} characters, found '{printable(value)}'")
     try:
         return quote(value, safe="")
     except UnicodeEncodeError:
@@ -66,18 +67,12 @@ def _segment(name: str, value: str) -> str:
 
 def _header(name: str, value: str) -> str:
     if _CONTROL.search(value) or len(value) > _MAX_SEGMENT:
-        raise ToolError(f"{name}: expected one line of at most {_MAX_SEGMENT} characters, found {printable(value)}")
+        raise ToolError(f"{name}: expected one line of at most {_MAX_SEGMENT} characters, found '{printable(value)}'")
     return value
 
 
 def _text(name: str, value: str) -> str:
     return value
-
-
-def printable(value: str, limit: int = 60) -> str:
-    """A caller's value as it may stand in a message: quoted, escaped, shortened."""
-    shown = ascii(value) if _CONTROL.search(value) or not value.isprintable() else f'"{value}"'
-    return shown if len(shown) <= limit else f"{shown[:limit]}…"
 
 
 def path_glob(text: str) -> str:

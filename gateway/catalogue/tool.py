@@ -16,15 +16,20 @@ from gateway.catalogue.arguments import Arguments, canonical
 from gateway.catalogue.documents import Documents, parsed
 from gateway.catalogue.result import render
 from gateway.catalogue.select import Selection
-from gateway.catalogue.template import as_text, header_template, path_template, printable, text_template
+from gateway.catalogue.template import as_text, header_template, path_template, text_template
 from gateway.errors import GatewayError, ToolError, UpstreamInvalid, UpstreamNotFound
 from gateway.pipeline.model import Entry, Policy
 from gateway.profile.tools import Fetch as FetchSection
 from gateway.profile.tools import Tool as ToolSection
 from gateway.upstream.model import Wanted
+from gateway.upstream.printable import printable
 
 FORMAT = 1
 """Raised whenever the bytes of a result change, so that results of an older gateway are not served."""
+
+
+_ALIKE = 70
+"""How alike two names must be, of 100, for one to be suggested for the other (rapidfuzz's WRatio)."""
 
 
 class Fetch:
@@ -147,7 +152,7 @@ class Tool:
         if error is not None:
             where = ".".join(map(str, error.instance_path)) or "it"
             reason = f"the answer is not what tools.{self.name}.output declares: {where}: {error.message}"
-            raise UpstreamInvalid(self.name, printable(reason, 300).strip('"'))
+            raise UpstreamInvalid(self.name, printable(reason, 300))
 
     async def _say_missing(
         self, documents: Documents, values: Mapping[str, Any], given: Mapping[str, Any], document: Any
@@ -156,7 +161,7 @@ class Tool:
             return f"{self.name} found nothing for these arguments."
         names = await self._nearest_names(documents, values, document)
         nearest = f"Did you mean {' or '.join(names)}?" if names else ""
-        spoken = {name: printable(as_text(given[name])).strip('"') for name in values if name in given}
+        spoken = {name: printable(as_text(given[name])) for name in values if name in given}
         return " ".join(self._missing.fill({**values, **spoken, "nearest": nearest}).split())
 
     async def _nearest_names(self, documents: Documents, values: Mapping[str, Any], document: Any) -> list[str]:
@@ -171,7 +176,7 @@ class Tool:
         except GatewayError:  # a suggestion is a courtesy; what is missing is said without it
             return []
         wanted = as_text(values.get(nearest.to))
-        return [name for name, _, _ in process.extract(wanted, names or [], limit=nearest.limit, score_cutoff=50)]
+        return [name for name, _, _ in process.extract(wanted, names or [], limit=nearest.limit, score_cutoff=_ALIKE)]
 
 
 def _compile_nearest(name: str, section: ToolSection) -> _Nearest | None:

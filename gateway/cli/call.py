@@ -18,24 +18,14 @@ from gateway.profile.loader import Loaded
 
 
 def call(
-    tool: str,
+    tool: Annotated[str, Parameter(help="The tool's name.")],
     /,
-    *arguments: str,
+    *arguments: Annotated[str, Parameter(help="NAME=VALUE; what the tool does not declare as a string is JSON.")],
     profile: ProfileName = "development",
     set_: Overrides = (),
-    text: Annotated[bool, Parameter(negative="")] = False,
+    text: Annotated[bool, Parameter(negative="", help="Print only the text of the result.")] = False,
 ) -> int:
-    """Call a tool once and print its result as JSON; exit code 1 when the result is an error.
-
-    Parameters
-    ----------
-    tool
-        The tool's name.
-    arguments
-        NAME=VALUE; a value that the tool does not declare as a string is read as JSON.
-    text
-        Print only the text of the result.
-    """
+    """Call a tool once and print its result as JSON; exit code 1 when the result is an error."""
     return run(partial(_call, load(profile, set_), tool, arguments, text))
 
 

@@ -10,10 +10,11 @@ import structlog
 import trio
 
 from gateway.errors import GatewayError, UpstreamInvalid, UpstreamUnavailable
+from gateway.pipeline.clock import Clock
 from gateway.pipeline.freshness import Verdict, judge
 from gateway.pipeline.invalidation import Purges, Selector
 from gateway.pipeline.metered import Metered
-from gateway.pipeline.model import Answer, Clock, Entry, Request, Status
+from gateway.pipeline.model import Answer, Entry, Request, Status
 from gateway.pipeline.single_flight import SingleFlight
 from gateway.telemetry.metrics import TierMeter
 

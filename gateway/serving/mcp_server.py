@@ -33,8 +33,8 @@ def build_server(gateway: Gateway) -> Server[Any]:
             result = await catalogue.call(params.name, params.arguments)
         except UnknownTool as error:
             raise MCPError(code=types.INVALID_PARAMS, message=str(error)) from error
-        answer: dict[str, Any] = orjson.loads(result.payload)
-        return answer
+        # The SDK drops `resultType` for clients of the handshake era, who do not know it.
+        return {**orjson.loads(result.payload), "resultType": "complete"}
 
     def input_schema(name: str) -> dict[str, Any] | None:
         tool = catalogue.tools.get(name)

@@ -16,8 +16,9 @@ import trio
 from trio_asyncio import aio_as_trio
 
 from gateway.errors import TierError
+from gateway.pipeline.clock import Clock
 from gateway.pipeline.invalidation import Selector
-from gateway.pipeline.model import Clock, Entry
+from gateway.pipeline.model import Entry
 from gateway.profile.tiers import DiskTier as DiskSection
 from gateway.tiers.codec import Codec, DamagedRowError
 from gateway.tiers.schema import open_file

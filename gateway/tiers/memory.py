@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from collections import OrderedDict
 
+from gateway.pipeline.clock import Clock
 from gateway.pipeline.invalidation import Selector
-from gateway.pipeline.model import Clock, Entry
+from gateway.pipeline.model import Entry
 from gateway.profile.tiers import MemoryTier as MemorySection
 from gateway.telemetry.metrics import TierMeter
 
@@ -27,7 +28,7 @@ class MemoryTier:
         self._max_items = section.max_items
         self._ttl = section.ttl
         self._clock = clock
-        self._entries: OrderedDict[str, Entry] = OrderedDict()
+        self._entries: OrderedDict[str, tuple[Entry, float]] = OrderedDict()
         self._size = 0
         self.meter = TierMeter()
         self.evictions = 0
@@ -43,14 +44,18 @@ class MemoryTier:
 
     def get(self, key: str) -> Entry | None:
         """The entry of `key`, fresh or stale; one that nobody may use any more is dropped."""
-        entry = self._entries.get(key)
-        if entry is None:
+        slot = self._entries.get(key)
+        if slot is None:
             self.meter.misses += 1
             return None
-        if entry.usable_until <= self._clock():
-            self._remove(key)
-            self.meter.misses += 1
-            return None
+        entry, fresh_here_until = slot
+        now = self._clock()
+        if now >= fresh_here_until:
+            entry = entry.fresh_at_most_until(fresh_here_until)
+            if now >= entry.usable_until:
+                self._remove(key)
+                self.meter.misses += 1
+                return None
         self._entries.move_to_end(key)
         self.meter.hits += 1
         return entry
@@ -61,7 +66,7 @@ class MemoryTier:
         cost = _cost(key, entry)
         if cost > self._max_size:
             return
-        self._entries[key] = entry.fresh_at_most_until(self._clock() + self._ttl)
+        self._entries[key] = (entry, min(entry.fresh_until, self._clock() + self._ttl))
         self._size += cost
         self.meter.writes += 1
         while self._size > self._max_size or len(self._entries) > self._max_items:
@@ -70,15 +75,15 @@ class MemoryTier:
 
     def purge(self, selector: Selector) -> int:
         """Forget the selected entries; how many there were. One pass over all keys."""
-        selected = [key for key, entry in self._entries.items() if selector.matches(key, entry.tags)]
+        selected = [key for key, (entry, _) in self._entries.items() if selector.matches(key, entry.tags)]
         for key in selected:
             self._remove(key)
         return len(selected)
 
     def _remove(self, key: str) -> None:
-        entry = self._entries.pop(key, None)
-        if entry is not None:
-            self._size -= _cost(key, entry)
+        slot = self._entries.pop(key, None)
+        if slot is not None:
+            self._size -= _cost(key, slot[0])
 
 
 def _cost(key: str, entry: Entry) -> int:

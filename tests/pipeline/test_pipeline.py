@@ -1,0 +1,280 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pytest
+import trio
+import trio.testing
+
+from gateway.errors import UpstreamNotFound, UpstreamUnavailable
+from gateway.pipeline.clock import Clock
+from gateway.pipeline.freshness import new_entry
+from gateway.pipeline.invalidation import Selector
+from gateway.pipeline.metered import Metered
+from gateway.pipeline.model import Entry, Loaded, Policy, Request, Status
+from gateway.pipeline.pipeline import Pipeline
+from gateway.profile.tiers import MemoryTier as MemorySection
+from gateway.tiers.memory import MemoryTier
+from tests.fakes.tier import DictTier
+
+POLICY = Policy("s", ttl=100, stale_while_revalidate=50, stale_if_error=500)
+
+
+@dataclass
+class Origin:
+    """What the pipeline loads from: counts loads, takes a second, and fails on demand."""
+
+    clock: Clock
+    value: bytes = b"v1"
+    error: Exception | None = None
+    delay: float = 1.0
+    keep: bool = True
+    loads: int = 0
+    stale: list[Entry | None] = field(default_factory=list)
+
+    async def load(self, stale: Entry | None) -> Loaded:
+        self.loads += 1
+        self.stale.append(stale)
+        value, now = self.value, self.clock()
+        await trio.sleep(self.delay)
+        if self.error is not None:
+            raise self.error
+        companions = {"companion": new_entry(b"other", POLICY, now)}
+        return Loaded(new_entry(value, POLICY, now, tags=("t",)), keep=self.keep, companions=companions)
+
+    def request(self, key: str = "key", policy: Policy = POLICY) -> Request:
+        return Request(key, policy, self.load)
+
+
+@dataclass
+class Rig:
+    """A pipeline on its own. pytest-trio takes the clock from what a test itself asks for, so each asks for it."""
+
+    clock: Clock
+    memory: MemoryTier
+    disk: DictTier
+    origin: Origin
+    pipeline: Pipeline
+
+
+@pytest.fixture
+async def rig(autojump_clock: trio.testing.MockClock) -> AsyncIterator[Rig]:
+    clock = Clock(wall=lambda: 0.0)
+    memory, disk = MemoryTier(MemorySection(), clock), DictTier()
+    async with trio.open_nursery() as nursery:
+        pipeline = Pipeline(memory, [Metered(disk)], clock, loads=nursery, writes=nursery)
+        yield Rig(clock, memory, disk, Origin(clock), pipeline)
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_miss_is_loaded_once_and_then_hit_in_memory(autojump_clock: trio.testing.MockClock, rig: Rig) -> None:
+    """The first answer is loaded, the second comes from memory, and both say so."""
+    first = await rig.pipeline.get(rig.origin.request())
+    second = await rig.pipeline.get(rig.origin.request())
+    assert (first.status, first.tier, second.status, second.tier) == (Status.MISS, "upstream", Status.HIT, "memory")
+    assert rig.origin.loads == 1
+    assert second.entry.payload == b"v1"
+
+
+async def test_a_load_reaches_the_lower_tier_with_its_companions(
+    autojump_clock: trio.testing.MockClock, rig: Rig
+) -> None:
+    """What a load brings is kept in every tier, also what came along with it."""
+    await rig.pipeline.get(rig.origin.request())
+    await trio.testing.wait_all_tasks_blocked()
+    assert set(rig.disk.entries) == {"key", "companion"}
+    assert rig.memory.get("companion") is not None
+
+
+async def test_an_entry_of_the_lower_tier_is_promoted(autojump_clock: trio.testing.MockClock, rig: Rig) -> None:
+    """What only the disk has is answered from there once, then from memory."""
+    rig.disk.entries["key"] = new_entry(b"old", POLICY, rig.clock())
+    answers = [await rig.pipeline.get(rig.origin.request()) for _ in range(2)]
+    assert [answer.tier for answer in answers] == ["disk", "memory"]
+    assert rig.origin.loads == 0
+
+
+async def test_five_hundred_first_callers_make_one_read_and_one_load(
+    autojump_clock: trio.testing.MockClock, rig: Rig
+) -> None:
+    """Concurrent misses of one key are one look-up and one load, and a cancelled first caller fails nobody."""
+    answers = []
+
+    async def caller() -> None:
+        answers.append(await rig.pipeline.get(rig.origin.request()))
+
+    async with trio.open_nursery() as callers:
+        with trio.move_on_after(0.5) as first:
+            for _ in range(499):
+                callers.start_soon(caller)
+            await rig.pipeline.get(rig.origin.request())
+        assert first.cancelled_caught
+    assert len(answers) == 499
+    assert (rig.origin.loads, rig.disk.reads) == (1, 1)
+
+
+async def test_a_stale_entry_is_served_while_one_refresh_runs(autojump_clock: trio.testing.MockClock, rig: Rig) -> None:
+    """After its ttl an answer is served at once, marked stale, while one load in the background makes it fresh."""
+    await rig.pipeline.get(rig.origin.request())
+    rig.origin.value = b"v2"
+    await trio.sleep(120)
+    for _ in range(3):
+        answer = await rig.pipeline.get(rig.origin.request())
+        assert (answer.status, answer.entry.payload) == (Status.STALE, b"v1")
+    await trio.sleep(2)
+    answer = await rig.pipeline.get(rig.origin.request())
+    assert (answer.status, answer.entry.payload) == (Status.HIT, b"v2")
+    assert rig.origin.loads == 2
+    assert rig.origin.stale[1] is not None
+
+
+async def test_who_asks_for_revalidation_does_not_get_a_stale_entry(
+    autojump_clock: trio.testing.MockClock, rig: Rig
+) -> None:
+    """A refresh waits for its sources to be refreshed, too."""
+    await rig.pipeline.get(rig.origin.request())
+    rig.origin.value = b"v2"
+    await trio.sleep(120)
+    answer = await rig.pipeline.get(rig.origin.request(), revalidate=True)
+    assert (answer.status, answer.entry.payload) == (Status.MISS, b"v2")
+
+
+async def test_a_stale_entry_is_served_when_the_upstream_fails(
+    autojump_clock: trio.testing.MockClock, rig: Rig
+) -> None:
+    """Within stale_if_error a failing upstream is hidden, and the answer says that it is stale."""
+    await rig.pipeline.get(rig.origin.request())
+    rig.origin.error = UpstreamUnavailable("u", "down")
+    await trio.sleep(400)
+    answer = await rig.pipeline.get(rig.origin.request())
+    assert (answer.status, answer.entry.payload) == (Status.STALE, b"v1")
+
+
+async def test_nothing_is_served_beyond_its_last_window(autojump_clock: trio.testing.MockClock, rig: Rig) -> None:
+    """After stale_if_error the failure reaches the caller."""
+    await rig.pipeline.get(rig.origin.request())
+    rig.origin.error = UpstreamUnavailable("u", "down")
+    await trio.sleep(601)
+    with pytest.raises(UpstreamUnavailable, match="u: down"):
+        await rig.pipeline.get(rig.origin.request())
+
+
+async def test_a_definite_answer_is_not_hidden_by_a_stale_entry(
+    autojump_clock: trio.testing.MockClock, rig: Rig
+) -> None:
+    """Not found is an answer, not a failure: what is gone is gone."""
+    await rig.pipeline.get(rig.origin.request())
+    rig.origin.error = UpstreamNotFound("u", "gone")
+    await trio.sleep(400)
+    with pytest.raises(UpstreamNotFound, match="u: gone"):
+        await rig.pipeline.get(rig.origin.request())
+
+
+async def test_an_error_is_not_kept(autojump_clock: trio.testing.MockClock, rig: Rig) -> None:
+    """After a failed load the next caller asks again."""
+    rig.origin.error = UpstreamUnavailable("u", "down")
+    with pytest.raises(UpstreamUnavailable):
+        await rig.pipeline.get(rig.origin.request())
+    rig.origin.error = None
+    answer = await rig.pipeline.get(rig.origin.request())
+    assert answer.entry.payload == b"v1"
+
+
+async def test_what_is_not_to_be_kept_is_not_kept(autojump_clock: trio.testing.MockClock, rig: Rig) -> None:
+    """A load can say that its answer is for those who wait, and for nobody else."""
+    rig.origin.keep = False
+    await rig.pipeline.get(rig.origin.request())
+    await rig.pipeline.get(rig.origin.request())
+    assert rig.origin.loads == 2
+
+
+@pytest.mark.parametrize("selector", [Selector("key", "key"), Selector("tag", "t"), Selector("all")])
+async def test_a_purge_empties_every_tier(autojump_clock: trio.testing.MockClock, rig: Rig, selector: Selector) -> None:
+    """Purged by key, tag or all: neither memory nor disk answers any more."""
+    await rig.pipeline.get(rig.origin.request())
+    await trio.testing.wait_all_tasks_blocked()
+    assert await rig.pipeline.purge(selector) >= 2
+    assert (await rig.pipeline.get(rig.origin.request())).status is Status.MISS
+
+
+async def test_a_load_from_before_a_purge_does_not_write_back(autojump_clock: trio.testing.MockClock, rig: Rig) -> None:
+    """Its callers get what they waited for; whoever asks after the purge gets a load of their own."""
+    async with trio.open_nursery() as callers:
+        callers.start_soon(rig.pipeline.get, rig.origin.request())
+        await trio.sleep(0.5)
+        await rig.pipeline.purge(Selector("tag", "t"))
+        rig.origin.value = b"v2"
+        assert (await rig.pipeline.get(rig.origin.request())).entry.payload == b"v2"
+    await trio.testing.wait_all_tasks_blocked()
+    assert rig.disk.entries["key"].payload == b"v2"
+    assert (await rig.pipeline.get(rig.origin.request())).entry.payload == b"v2"
+
+
+async def test_a_slow_read_from_before_a_purge_is_not_promoted(
+    autojump_clock: trio.testing.MockClock, rig: Rig
+) -> None:
+    """An entry that was on its way up from the disk when it was purged does not get into memory."""
+    rig.disk.entries["key"] = new_entry(b"purged", POLICY, rig.clock(), tags=("t",))
+    rig.disk.delay = 1.0
+    async with trio.open_nursery() as callers:
+        callers.start_soon(rig.pipeline.get, rig.origin.request())
+        await trio.sleep(0.5)
+        await rig.pipeline.purge(Selector("tag", "t"))
+    assert rig.memory.get("key") is None
+
+
+async def test_a_slow_write_from_before_a_purge_does_not_bring_an_entry_back(
+    autojump_clock: trio.testing.MockClock, rig: Rig
+) -> None:
+    """A purge that comes between a load and the write of what it brought wins."""
+    rig.origin.delay = 0.0
+    await rig.pipeline.get(rig.origin.request())
+    await rig.pipeline.purge(Selector("all"))
+    await trio.testing.wait_all_tasks_blocked()
+    assert "key" not in rig.disk.entries
+
+
+async def test_a_broken_tier_is_a_miss(autojump_clock: trio.testing.MockClock, rig: Rig) -> None:
+    """A tier that fails on read and write is counted, and requests go on without it."""
+    rig.disk.broken = True
+    answer = await rig.pipeline.get(rig.origin.request())
+    await trio.testing.wait_all_tasks_blocked()
+    assert answer.status is Status.MISS
+    assert rig.pipeline.lower[0].meter.errors == 2
+
+
+async def test_without_memory_the_disk_answers_the_next_caller(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    """With memory off a load is on disk before its flight ends, so that nobody loads it again."""
+    clock = Clock(wall=lambda: 0.0)
+    disk, origin = DictTier(), Origin(clock)
+    pipeline = Pipeline(None, [Metered(disk)], clock, loads=nursery, writes=nursery)
+    answers = [await pipeline.get(origin.request()) for _ in range(2)]
+    assert [answer.tier for answer in answers] == ["upstream", "disk"]
+    assert origin.loads == 1
+
+
+async def test_a_stricter_strategy_does_not_share_a_laxer_look_up(
+    autojump_clock: trio.testing.MockClock, rig: Rig
+) -> None:
+    """Two strategies of one document are two look-ups: each is judged by its own ttl."""
+    rig.disk.entries["key"] = new_entry(b"old", POLICY, rig.clock())
+    await trio.sleep(50)
+    lax = await rig.pipeline.get(rig.origin.request())
+    strict = await rig.pipeline.get(rig.origin.request(policy=Policy("strict", ttl=10)))
+    assert (lax.entry.payload, strict.entry.payload) == (b"old", b"v1")
+
+
+@pytest.mark.parametrize("cancel_at", [0.1, 0.6, 1.1, 1.6, 2.1])
+async def test_a_caller_can_be_cancelled_anywhere(
+    autojump_clock: trio.testing.MockClock, rig: Rig, cancel_at: float
+) -> None:
+    """Wherever a caller is cancelled (read, load, write), the next one gets the right answer from a single load."""
+    rig.disk.delay = 1.0
+    with trio.move_on_after(cancel_at):
+        await rig.pipeline.get(rig.origin.request())
+    answer = await rig.pipeline.get(rig.origin.request())
+    assert answer.entry.payload == b"v1"
+    assert rig.origin.loads == 1
