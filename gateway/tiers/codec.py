@@ -7,7 +7,7 @@ import struct
 import sys
 from dataclasses import dataclass
 
-import msgpack  # type: ignore[import-untyped]  # it ships no types
+import msgpack
 
 from gateway.pipeline.model import Entry, Priority
 
@@ -74,12 +74,13 @@ class Codec:
             )
             stored_at, fresh_until, revalidate, on_error = map(float, fields)
             payload = _decompress(payload, size) if compressed else payload
+            priority = Priority(priority)
         except (ValueError, TypeError, msgpack.UnpackException, zstd.ZstdError) as error:
             raise DamagedRowError(f"the body does not decode: {error}") from error
         if not isinstance(payload, bytes) or len(payload) != size:
             raise DamagedRowError("the payload has another size")
         return Entry(
-            payload, stored_at, fresh_until, revalidate, on_error, tags, Priority(priority), immutable,
+            payload, stored_at, fresh_until, revalidate, on_error, tags, priority, immutable,
             media_type, etag, modified,
         )  # fmt: skip
 

@@ -189,9 +189,22 @@ async def open_disk(section: DiskSection, clock: Clock) -> AsyncIterator[DiskTie
     A damaged or foreign file is set aside and a new one is made. Raises TierError when the folder can't be written or
     another process has the file: there can be only one.
     """
-    # The connector runs in aiosqlite's thread, so nothing of the opening holds up the event loop.
-    connection = await aio_as_trio(_connect)(partial(open_file, section.path, clock()))
+    failures: list[TierError] = []
+
+    def connect() -> sqlite3.Connection:
+        # This runs in aiosqlite's thread, so nothing of the opening holds up the event loop. It must not raise: then
+        # aiosqlite would leave its thread to end by itself, perhaps after the event loop that it reports to.
+        try:
+            return open_file(section.path, now)
+        except TierError as error:
+            failures.append(error)
+            return sqlite3.connect(":memory:")
+
+    now = clock()
+    connection = await aio_as_trio(_connect)(connect)
     try:
+        if failures:
+            raise failures[0]
         yield DiskTier(connection, section, clock)
     finally:
         with trio.CancelScope(shield=True):
