@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
+
+from cyclopts import Parameter
 
 from gateway.profile.profile import Profile
+from gateway.profile.reference import reference
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def schema() -> int:
+def schema(
+    *, markdown: Annotated[bool, Parameter(negative="", help="Print every key as Markdown tables instead.")] = False
+) -> int:
     """Print the JSON Schema of a profile.
 
     Editors with taplo or Even Better TOML complete, explain and check a profile that begins with the line
     `#:schema ./profile.schema.json`.
     """
+    if markdown:
+        print(reference(), end="")
+        return 0
     print(json.dumps(profile_schema(), indent=2, ensure_ascii=False))
     return 0
 

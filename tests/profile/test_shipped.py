@@ -9,7 +9,7 @@ import pytest
 from gateway.profile.loader import Loaded, load_profile
 from gateway.profile.search import shipped_folder
 
-NAMES = ["base", "development", "testing", "production"]
+NAMES = ["varlet", "base", "development", "testing", "production"]
 
 
 def shipped(name: str, tmp_path: Path, **environ: str) -> Loaded:
@@ -84,5 +84,6 @@ def test_production(tmp_path: Path) -> None:
 def test_disk_paths(tmp_path: Path) -> None:
     """Each profile has a file of its own, in the folder that systemd names or in the user's cache."""
     paths = [shipped(name, tmp_path, CACHE_DIRECTORY="/var/cache/g").profile.cache.disk.path for name in NAMES]
-    assert paths == [f"/var/cache/g/{name}.db" for name in ("gateway", "development", "testing", "production")]
+    names = ("gateway", "gateway", "development", "testing", "production")
+    assert paths == [f"/var/cache/g/{name}.db" for name in names]
     assert shipped("production", tmp_path).profile.cache.disk.path == "~/.cache/gateway/production.db"

@@ -1,0 +1,67 @@
+"""Every key of a profile as Markdown tables, made from the sections themselves; the README holds a copy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, TypeAdapter
+from pydantic.fields import FieldInfo
+
+from gateway.profile.profile import Profile
+
+_ROOT = "top level"
+
+
+def reference() -> str:
+    """One table for each section: key, default and what it is. A section that several tables hold is shown once."""
+    return "\n\n".join(_tables(Profile, _ROOT, set())) + "\n"
+
+
+def _tables(section: type[BaseModel], name: str, shown: set[type[BaseModel]]) -> Iterator[str]:
+    shown.add(section)
+    rows, below = [], []
+    for key, field in section.model_fields.items():
+        children = list(_sections(field.annotation))
+        if not children or get_origin(field.annotation) is not None:
+            rows.append(f"| `{key}` | {_default(field)} | {_description(field)} |")
+        below.extend((child, _path(name, key, field)) for child in children)
+    if rows:
+        kind = section.model_fields.get("type")
+        title = name if name == _ROOT else f"`{name}`"
+        if kind is not None:
+            title += f" with `type = {json.dumps(get_args(kind.annotation)[0])}`"
+        yield "\n".join([f"**{title}**", "", "| key | default | what it is |", "|---|---|---|", *rows])
+    for child, path in below:
+        if child not in shown:
+            yield from _tables(child, path, shown)
+
+
+def _path(name: str, key: str, field: FieldInfo) -> str:
+    path = key if name == _ROOT else f"{name.strip('[]')}.{key}"
+    match get_origin(field.annotation):
+        case origin if origin is dict:
+            return f"[{path}.NAME]"
+        case origin if origin is tuple:
+            return f"[[{path}]]"
+        case _:
+            return f"[{path}]"
+
+
+def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _sections(part)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = TypeAdapter(field.rebuild_annotation()).dump_python(field.get_default(), mode="json")
+    return "" if value in (None, "", [], {}) else f"`{json.dumps(value)}`"
+
+
+def _description(field: FieldInfo) -> str:
+    return " ".join((field.description or "").split()).replace("|", "\\|")
