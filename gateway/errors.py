@@ -34,6 +34,7 @@ class UpstreamError(GatewayError):
 
     def __init__(self, upstream: str, message: str) -> None:
         self.upstream = upstream
+        self.message = message
         super().__init__(f"{upstream}: {message}")
 
 

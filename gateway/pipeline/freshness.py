@@ -6,9 +6,11 @@ from the moment at which the oldest source was known to be true.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 
-from gateway.pipeline.model import Entry, Policy
+from gateway.pipeline.directives import SILENT, Directives
+from gateway.pipeline.model import Entry, Outcome, Policy, Priority, UpstreamFreshness
 
 CLOCK_TOLERANCE = 2.0
 """Seconds by which an entry may seem to come from the future, for clocks that are corrected in small steps."""
@@ -27,24 +29,67 @@ class Verdict(Enum):
     """Never serve it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """For how many seconds an answer is fresh and usable, and whether it may be kept at all."""
+
+    ttl: float
+    stale_while_revalidate: float
+    stale_if_error: float
+    keep: bool = True
+
+
+def lifetime(policy: Policy, directives: Directives = SILENT) -> Lifetime:
+    """What a strategy makes of what the upstream says, before jitter.
+
+    "ignore": the strategy alone counts. "honour": the upstream's word stands in for the strategy's, where there is one
+    (no-store and, for a public strategy, private: not kept; no-cache: stale at once; must-revalidate: no stale
+    windows). "cap": as "honour", but never longer than the strategy. The upstream never makes a private strategy public.
+    """
+    windows = policy.stale_while_revalidate, policy.stale_if_error
+    if policy.upstream_freshness is UpstreamFreshness.IGNORE:
+        return Lifetime(policy.ttl, *windows)
+    if directives.no_store or (directives.private and not policy.private):
+        return Lifetime(0.0, 0.0, 0.0, keep=False)
+    cap = policy.upstream_freshness is UpstreamFreshness.CAP
+
+    def chosen(word: float | None, own: float) -> float:
+        return own if word is None else min(word, own) if cap else word
+
+    stale = not (directives.no_cache or directives.must_revalidate)
+    return Lifetime(
+        0.0 if directives.no_cache else chosen(directives.remaining, policy.ttl),
+        chosen(directives.stale_while_revalidate, policy.stale_while_revalidate) if stale else 0.0,
+        chosen(directives.stale_if_error, policy.stale_if_error) if stale else 0.0,
+    )
+
+
+def jittered(ttl: float, jitter: float, draw: float) -> float:
+    """`ttl` less up to the part `jitter` of it; `draw` is a random number from 0 to 1."""
+    return ttl * (1.0 - jitter * draw)
+
+
 def new_entry(
     payload: bytes,
     policy: Policy,
     stored_at: float,
     *,
+    directives: Directives = SILENT,
+    draw: float = 0.0,
     tags: tuple[str, ...] = (),
     immutable: bool = False,
     media_type: str = "",
     etag: str = "",
     last_modified: str = "",
 ) -> Entry:
-    """An entry under `policy` whose oldest source was known to be true at `stored_at`."""
+    """An entry under `policy` whose oldest source was known to be true at `stored_at`; `draw` is for jitter."""
+    life = lifetime(policy, directives)
     return Entry(
         payload,
         stored_at=stored_at,
-        fresh_until=float("inf") if immutable else stored_at + policy.ttl,
-        stale_while_revalidate=policy.stale_while_revalidate,
-        stale_if_error=policy.stale_if_error,
+        fresh_until=float("inf") if immutable else stored_at + jittered(life.ttl, policy.jitter, draw),
+        stale_while_revalidate=life.stale_while_revalidate,
+        stale_if_error=life.stale_if_error,
         tags=tags,
         priority=policy.priority,
         immutable=immutable,
@@ -54,15 +99,37 @@ def new_entry(
     )
 
 
+def not_found_entry(message: str, policy: Policy, stored_at: float, *, tags: tuple[str, ...] = ()) -> Entry | None:
+    """What is kept of an upstream's word that there is no such thing; None when the strategy keeps nothing of it."""
+    if policy.negative.not_found <= 0:
+        return None
+    return Entry(
+        message.encode("utf-8", "replace"),
+        stored_at=stored_at,
+        fresh_until=stored_at + policy.negative.not_found,
+        tags=tags,
+        priority=Priority.LOW,
+        outcome=Outcome.NOT_FOUND,
+    )
+
+
 def judge(entry: Entry, policy: Policy, now: float) -> Verdict:
     """What a reader with `policy` may do with `entry` at `now`.
 
-    The stricter of the two wins: an entry stored under a longer ttl is no fresher to a reader who wants a shorter one.
+    The stricter of the two wins: an entry stored under a longer ttl is no fresher to a reader who wants a shorter one,
+    save where the strategy honours the upstream's own word.
     An entry from the future has an unknown age (the clock was set back since), so it is expired.
     """
     if entry.stored_at > now + CLOCK_TOLERANCE:
         return Verdict.EXPIRED
-    fresh_until = entry.fresh_until if entry.immutable else min(entry.fresh_until, entry.stored_at + policy.ttl)
+    fresh_until = entry.fresh_until
+    if not entry.immutable:
+        limit = policy.max_age
+        if entry.outcome is Outcome.NOT_FOUND:
+            limit = min(limit, policy.negative.not_found)
+        elif policy.upstream_freshness is not UpstreamFreshness.HONOUR:
+            limit = min(limit, policy.ttl)
+        fresh_until = min(fresh_until, entry.stored_at + limit)
     if now < fresh_until:
         return Verdict.FRESH
     if now < fresh_until + min(entry.stale_while_revalidate, policy.stale_while_revalidate):

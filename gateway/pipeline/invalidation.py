@@ -6,15 +6,19 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
+
+from gateway.pipeline.glob import Glob
 
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """The entries that a purge is about: one key, all with a tag, or all there are."""
+    """The entries that a purge is about: one key, all with a tag, all whose key matches a glob, or all there are."""
 
-    kind: Literal["key", "tag", "all"]
+    kind: Literal["key", "tag", "glob", "all"]
     value: str = ""
+    """The key, the tag, or the glob of keys, in which `*` is any text."""
 
     def matches(self, key: str, tags: Iterable[str]) -> bool:
         """Whether an entry of this key and these tags is selected."""
@@ -23,8 +27,13 @@ class Selector:
                 return key == self.value
             case "tag":
                 return self.value in tags
+            case "glob":
+                return _compiled(self.value).matches(key)
             case "all":
                 return True
+
+
+_compiled = lru_cache(maxsize=64)(Glob)
 
 
 class Purges:

@@ -26,8 +26,8 @@ class Tier(Protocol):
     async def put(self, entries: Mapping[str, Entry]) -> None:
         """Keep entries, all or none. A `get` or `purge` that is called later finds them, even before this returns."""
 
-    async def purge(self, selector: Selector) -> int:
-        """Forget the selected entries, durably; how many there were."""
+    async def purge(self, selector: Selector, *, soft: bool = False) -> int:
+        """Forget the selected entries, durably, or only make them stale; how many there were."""
 
 
 class Metered:
@@ -64,9 +64,9 @@ class Metered:
             self._failing = False
             log.info("cache tier works again", tier=self.name)
 
-    async def purge(self, selector: Selector) -> int:
+    async def purge(self, selector: Selector, *, soft: bool = False) -> int:
         """As the tier's; raises TierError, since a purge that did not happen must not be acknowledged."""
-        return await self.tier.purge(selector)
+        return await self.tier.purge(selector, soft=soft)
 
     def _failed(self, what: str, error: TierError) -> None:
         self.meter.errors += 1

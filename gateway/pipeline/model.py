@@ -15,6 +15,31 @@ class Priority(IntEnum):
     HIGH = 2
 
 
+class Outcome(IntEnum):
+    """What kind of answer an entry holds: the thing itself, or what is known of it not being there."""
+
+    OK = 0
+    NOT_FOUND = 1
+    """The upstream says that there is no such thing; the payload is the sentence that says so."""
+
+
+class UpstreamFreshness(Enum):
+    """What an upstream's own word about freshness is worth (RFC 9111)."""
+
+    IGNORE = "ignore"
+    HONOUR = "honour"
+    CAP = "cap"
+
+
+@dataclass(frozen=True, slots=True)
+class Negative:
+    """For how many seconds a failure is remembered, by what it was; 0 is not at all."""
+
+    not_found: float = 0.0
+    upstream_error: float = 0.0
+    invalid: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """A strategy of the profile, as the pipeline needs it. Seconds throughout."""
@@ -24,6 +49,21 @@ class Policy:
     stale_while_revalidate: float = 0.0
     stale_if_error: float = 0.0
     priority: Priority = Priority.MEDIUM
+    negative: Negative = Negative()
+    jitter: float = 0.0
+    """Up to this part of a ttl is taken off it at random, so that what was stored together does not expire together."""
+    tiers: frozenset[str] = frozenset({"memory", "disk"})
+    """The tiers that may hold the entries, by name."""
+    private: bool = False
+    """Whether each caller has entries of its own."""
+    upstream_freshness: UpstreamFreshness = UpstreamFreshness.IGNORE
+
+    max_age: float = float("inf")
+    """What one reader asks for beyond the strategy: nothing older than this."""
+
+    def at_most(self, max_age: float) -> Policy:
+        """The policy of a reader who wants nothing older than `max_age` seconds, and would rather wait than that."""
+        return replace(self, max_age=max_age, stale_while_revalidate=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +88,7 @@ class Entry:
     media_type: str = ""
     etag: str = ""
     last_modified: str = ""
+    outcome: Outcome = Outcome.OK
 
     @property
     def usable_until(self) -> float:
@@ -57,6 +98,10 @@ class Entry:
     def fresh_at_most_until(self, limit: float) -> Entry:
         """The same entry, fresh no longer than a tier allows."""
         return self if self.fresh_until <= limit else replace(self, fresh_until=limit)
+
+    def made_stale(self, at: float) -> Entry:
+        """The same entry after a soft purge: not served while it is refreshed, only when that fails."""
+        return replace(self, fresh_until=min(self.fresh_until, at), stale_while_revalidate=0.0, immutable=False)
 
 
 class Status(Enum):

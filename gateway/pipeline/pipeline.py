@@ -9,12 +9,13 @@ from typing import Protocol
 import structlog
 import trio
 
-from gateway.errors import GatewayError, UpstreamInvalid, UpstreamUnavailable
+from gateway.errors import GatewayError, TierError, UpstreamError, UpstreamInvalid, UpstreamUnavailable
 from gateway.pipeline.clock import Clock
+from gateway.pipeline.failures import Failures
 from gateway.pipeline.freshness import Verdict, judge
 from gateway.pipeline.invalidation import Purges, Selector
 from gateway.pipeline.metered import Metered
-from gateway.pipeline.model import Answer, Entry, Request, Status
+from gateway.pipeline.model import Answer, Entry, Policy, Request, Status
 from gateway.pipeline.single_flight import SingleFlight
 from gateway.telemetry.metrics import TierMeter
 
@@ -32,15 +33,16 @@ class Memory(Protocol):
     def put(self, key: str, entry: Entry) -> None:
         """Keep an entry, at the cost of others where there is no room."""
 
-    def purge(self, selector: Selector) -> int:
-        """Forget the selected entries; how many there were."""
+    def purge(self, selector: Selector, *, soft: bool = False) -> int:
+        """Forget the selected entries, or only make them stale; how many there were."""
 
 
 class Pipeline:
     """Gets entries: from the nearest tier that has a usable one, else by one load that every caller shares.
 
     Loads and refreshes run in the nursery `loads`, so that no caller's cancellation reaches them; what they bring is
-    written to the lower tiers in the nursery `writes`, which is to outlive `loads`.
+    written to the lower tiers in the nursery `writes`, which is to outlive `loads`. `absent` names the tiers that the
+    profile wants and that could not be opened: they may hold what a purge can't reach.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Pipeline:
         *,
         loads: trio.Nursery,
         writes: trio.Nursery,
+        absent: Sequence[str] = (),
     ) -> None:
         self.clock = clock
         self.memory = memory
@@ -59,10 +62,12 @@ class Pipeline:
         self._loads: SingleFlight[Entry] = SingleFlight(loads)
         self._writes = writes
         self._purges = Purges()
+        self._failures = Failures()
+        self._absent = tuple(absent)
 
     def peek(self, request: Request) -> Answer | None:
         """What memory has for `request`, if it is fresh: no await, no load, nothing started."""
-        if self.memory is None:
+        if self.memory is None or "memory" not in request.policy.tiers:
             return None
         entry = self.memory.get(request.key)
         if entry is None or judge(entry, request.policy, self.clock()) is not Verdict.FRESH:
@@ -85,16 +90,22 @@ class Pipeline:
         flight = (request.key, request.policy, revalidate, self._purges.generation)
         return await self._lookups.run(flight, partial(self._look_up, request, revalidate))
 
-    async def purge(self, selector: Selector) -> int:
+    async def purge(self, selector: Selector, *, soft: bool = False) -> int:
         """Forget the selected entries in every tier, and what loads under way would bring of them.
 
-        Returns how many entries there were, counting each tier, once the purge is durable; raises TierError if a
-        tier could not be purged.
+        A soft purge only makes them stale: the next request waits for a load, and gets the old answer if that fails.
+        Returns how many entries there were, counting each tier, once the purge is durable. Raises TierError when a tier
+        could not be purged: it is done in the others then, but may come back.
         """
         self._purges.record(selector)
-        count = self.memory.purge(selector) if self.memory is not None else 0
+        self._failures.forget(selector.value if selector.kind == "key" else None)
+        count = self.memory.purge(selector, soft=soft) if self.memory is not None else 0
         for tier in self.lower:
-            count += await tier.purge(selector)
+            count += await tier.purge(selector, soft=soft)
+        if self._absent:
+            raise TierError(
+                f"purged, but not where it can come back from: {', '.join(self._absent)} could not be opened"
+            )
         return count
 
     async def _look_up(self, request: Request, revalidate: bool) -> Answer:
@@ -103,6 +114,11 @@ class Pipeline:
         if kept is not None and verdict is Verdict.FRESH:
             return kept
         stale = None if kept is None else kept.entry
+        failure = self._failures.of(request.key, self.clock())
+        if failure is not None:
+            if kept is None or verdict is Verdict.EXPIRED:
+                raise failure
+            return kept
         flight = (request.key, self._purges.generation)
         if kept is not None and verdict is Verdict.REVALIDATE and not revalidate:
             self._loads.start(flight, partial(self._refresh, request, stale))
@@ -120,16 +136,17 @@ class Pipeline:
     async def _find(self, request: Request) -> Answer | None:
         """The best entry of all tiers: the first fresh one, else the one that was fresh the longest."""
         best: Answer | None = None
-        stale = None if self.memory is None else self.memory.get(request.key)
+        tiers = request.policy.tiers
+        stale = self.memory.get(request.key) if self.memory is not None and "memory" in tiers else None
         if stale is not None:
             best = Answer(stale, Status.STALE, "memory")
         with self._purges.load() as generation:
             for depth, tier in enumerate(self.lower):
-                entry = await tier.get(request.key)
+                entry = await tier.get(request.key) if tier.name in tiers else None
                 if entry is None:
                     continue
                 if judge(entry, request.policy, self.clock()) is Verdict.FRESH:
-                    await self._keep({request.key: entry}, generation, self.lower[:depth])
+                    await self._keep({request.key: entry}, request.policy, generation, self.lower[:depth])
                     return Answer(entry, Status.HIT, tier.name)
                 if best is None or entry.fresh_until > best.entry.fresh_until:
                     best = Answer(entry, Status.STALE, tier.name)
@@ -137,11 +154,15 @@ class Pipeline:
 
     async def _load(self, request: Request, stale: Entry | None) -> Entry:
         with self._purges.load() as generation:
-            loaded = await request.load(stale)
+            try:
+                loaded = await request.load(stale)
+            except UpstreamError as error:
+                self._failures.record(request.key, error, request.policy, self.clock())
+                raise
             entries = dict(loaded.companions)
             if loaded.keep:
                 entries[request.key] = loaded.entry
-            await self._keep(entries, generation, self.lower)
+            await self._keep(entries, request.policy, generation, self.lower)
         return loaded.entry
 
     async def _refresh(self, request: Request, stale: Entry | None) -> Entry:
@@ -152,18 +173,23 @@ class Pipeline:
             log.warning("refresh failed", key=request.key, error=str(error))
             raise
 
-    async def _keep(self, entries: Mapping[str, Entry], generation: int, lower: Sequence[Metered]) -> None:
-        """Put what no purge since `generation` was about into memory and into the tiers `lower`.
+    async def _keep(
+        self, entries: Mapping[str, Entry], policy: Policy, generation: int, lower: Sequence[Metered]
+    ) -> None:
+        """Put what no purge since `generation` was about into memory and into the tiers `lower`, as `policy` has it.
 
         Nobody waits for a lower tier to commit, unless there is no memory for the next look-up to find the entry in.
         """
         allowed = self._allowed(entries, generation)
-        if self.memory is not None:
+        in_memory = self.memory is not None and "memory" in policy.tiers
+        if self.memory is not None and in_memory:
             for key, entry in allowed.items():
                 self.memory.put(key, entry)
         for tier in lower:
+            if tier.name not in policy.tiers:
+                continue
             self._purges.hold(generation)
-            if self.memory is None:
+            if not in_memory:
                 await self._write(tier, allowed, generation)
             else:
                 self._writes.start_soon(self._write, tier, allowed, generation)

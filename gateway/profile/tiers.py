@@ -55,6 +55,17 @@ class Cache(Section):
     """How many idle packers and compressors are kept for reuse."""
 
 
+class Negative(Section):
+    """`negative`: for how long a failure is remembered, so that it is not asked for again at once."""
+
+    not_found: Duration = 0.0
+    """The upstream has no such document."""
+    upstream_error: Duration = 0.0
+    """The upstream did not answer; a stale answer stands in for it where there is one."""
+    invalid: Duration = 0.0
+    """The upstream's answer could not be used."""
+
+
 class Strategy(Section):
     """`[strategies.NAME]`: how long an answer counts as fresh, and what it is worth."""
 
@@ -66,3 +77,15 @@ class Strategy(Section):
     """After `ttl`: for so long the old answer is served at once while one refresh runs (RFC 5861, section 3)."""
     stale_if_error: Duration = 0.0
     """After `ttl`: for so long the old answer is served when the upstream fails (RFC 5861, section 4)."""
+    negative: Negative = Negative()
+    """For how long failures are remembered."""
+    jitter: Ratio = 0.0
+    """Up to this part of `ttl` is taken off it at random, so that what was stored together does not expire together."""
+    tiers: tuple[Literal["memory", "disk"], ...] = Field(default=("memory", "disk"), strict=False)
+    """The tiers that may hold the answers."""
+    scope: Literal["public", "private"] = "public"
+    """`private`: each caller has answers of its own, whatever the upstream says."""
+    upstream_freshness: Literal["ignore", "honour", "cap"] = "ignore"
+    """What the upstream's Cache-Control is worth (RFC 9111): nothing, all, or no more than this strategy."""
+    call_directives: tuple[Literal["no-cache", "max-age"], ...] = Field(default=(), strict=False)
+    """What a call's `_meta` may ask for: that the upstream is asked, or that the answer is not older than so long."""

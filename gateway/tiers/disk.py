@@ -81,7 +81,7 @@ class DiskTier:
         """Keep `entries`, all or none; returns when they are committed. Raises TierError when they are not."""
         await self._do(_Job(writes=entries))
 
-    async def purge(self, selector: Selector) -> int:
+    async def purge(self, selector: Selector, *, soft: bool = False) -> int:
         """Delete the selected entries; returns how many, once that is committed."""
         return (await self._do(_Job(change=(_PURGE[selector.kind], (selector.value,))))).count
 

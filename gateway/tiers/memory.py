@@ -73,11 +73,15 @@ class MemoryTier:
             self._remove(next(iter(self._entries)))
             self.evictions += 1
 
-    def purge(self, selector: Selector) -> int:
-        """Forget the selected entries; how many there were. One pass over all keys."""
+    def purge(self, selector: Selector, *, soft: bool = False) -> int:
+        """Forget the selected entries, or only make them stale; how many there were. One pass over all keys."""
         selected = [key for key, (entry, _) in self._entries.items() if selector.matches(key, entry.tags)]
+        now = self._clock()
         for key in selected:
-            self._remove(key)
+            if soft:
+                self._entries[key] = (self._entries[key][0].made_stale(now), now)
+            else:
+                self._remove(key)
         return len(selected)
 
     def _remove(self, key: str) -> None:

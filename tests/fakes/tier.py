@@ -32,10 +32,13 @@ class DictTier:
         self.entries.update(entries)
         await self._take_time()
 
-    async def purge(self, selector: Selector) -> int:
+    async def purge(self, selector: Selector, *, soft: bool = False) -> int:
         selected = [key for key, entry in self.entries.items() if selector.matches(key, entry.tags)]
         for key in selected:
-            del self.entries[key]
+            if soft:
+                self.entries[key] = self.entries[key].made_stale(trio.current_time())
+            else:
+                del self.entries[key]
         await self._take_time()
         return len(selected)
 

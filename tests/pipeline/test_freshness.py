@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.pipeline.freshness import CLOCK_TOLERANCE, Verdict, judge, new_entry
-from gateway.pipeline.model import Policy
+from gateway.pipeline.directives import SILENT, Directives
+from gateway.pipeline.freshness import CLOCK_TOLERANCE, Lifetime, Verdict, judge, lifetime, new_entry, not_found_entry
+from gateway.pipeline.model import Negative, Policy, UpstreamFreshness
 
 POLICY = Policy("s", ttl=100, stale_while_revalidate=50, stale_if_error=500)
 seconds = st.floats(0, 10_000)
@@ -65,3 +67,74 @@ def test_no_entry_is_over_stale(
         assert fresh - slack <= age <= fresh + min(on_error, reader_window) + slack
     else:
         assert age >= fresh - slack
+
+
+IGNORE, HONOUR, CAP = UpstreamFreshness.IGNORE, UpstreamFreshness.HONOUR, UpstreamFreshness.CAP
+
+
+def strategy(upstream_freshness: UpstreamFreshness, *, private: bool = False) -> Policy:
+    return Policy("s", 100, 50, 500, upstream_freshness=upstream_freshness, private=private)
+
+
+@pytest.mark.parametrize(
+    ("policy", "directives", "expected"),
+    [
+        (strategy(IGNORE), Directives(max_age=5, no_store=True), Lifetime(100, 50, 500)),
+        (strategy(HONOUR), SILENT, Lifetime(100, 50, 500)),
+        (strategy(HONOUR), Directives(max_age=1000), Lifetime(1000, 50, 500)),
+        (strategy(HONOUR), Directives(max_age=1000, age=300), Lifetime(700, 50, 500)),
+        (strategy(HONOUR), Directives(max_age=10, age=300), Lifetime(0, 50, 500)),
+        (strategy(HONOUR), Directives(stale_while_revalidate=1, stale_if_error=2), Lifetime(100, 1, 2)),
+        (strategy(HONOUR), Directives(max_age=9, must_revalidate=True), Lifetime(9, 0, 0)),
+        (strategy(HONOUR), Directives(max_age=9, no_cache=True), Lifetime(0, 0, 0)),
+        (strategy(HONOUR), Directives(no_store=True), Lifetime(0, 0, 0, keep=False)),
+        (strategy(HONOUR), Directives(private=True), Lifetime(0, 0, 0, keep=False)),
+        (strategy(HONOUR, private=True), Directives(private=True), Lifetime(100, 50, 500)),
+        (strategy(CAP), Directives(max_age=1000, stale_if_error=9000), Lifetime(100, 50, 500)),
+        (strategy(CAP), Directives(max_age=10), Lifetime(10, 50, 500)),
+    ],
+)
+def test_the_upstreams_word_counts_as_the_strategy_says(
+    policy: Policy, directives: Directives, expected: Lifetime
+) -> None:
+    """Ignored, honoured or capped; no-store and, for shared entries, private are never kept."""
+    assert lifetime(policy, directives) == expected
+
+
+def test_an_honoured_lifetime_may_exceed_the_strategys() -> None:
+    """With "honour" an answer that the upstream calls fresh for longer stays fresh for longer."""
+    entry = new_entry(b"", strategy(HONOUR), 1000.0, directives=Directives(max_age=1000))
+    assert judge(entry, strategy(HONOUR), 1999.0) is Verdict.FRESH
+
+
+@given(st.floats(0, 1), st.floats(0, 1), seconds)
+def test_jitter_only_shortens(jitter: float, draw: float, ttl: float) -> None:
+    """An entry is fresh for at most its ttl, and for at least the part of it that jitter leaves."""
+    entry = new_entry(b"", Policy("s", ttl, jitter=jitter), 0.0, draw=draw)
+    assert ttl * (1 - jitter) - 1e-6 <= entry.fresh_until <= ttl
+
+
+def test_a_reader_can_ask_for_nothing_older() -> None:
+    """max-age makes an older entry stale to this reader, who would rather wait than be served it."""
+    entry = new_entry(b"", POLICY, 1000.0)
+    assert judge(entry, POLICY.at_most(10), 1009.0) is Verdict.FRESH
+    assert judge(entry, POLICY.at_most(10), 1010.0) is Verdict.ON_ERROR
+    assert judge(entry, POLICY.at_most(0), 1000.0) is Verdict.ON_ERROR
+    assert judge(entry, POLICY, 1010.0) is Verdict.FRESH
+
+
+def test_not_found_is_kept_for_as_long_as_the_strategy_says() -> None:
+    """A negative entry has a time of its own, and no stale windows; without one nothing is kept."""
+    remembers = Policy("s", ttl=100, stale_if_error=500, negative=Negative(not_found=30))
+    entry = not_found_entry("no such thing", remembers, 1000.0)
+    assert entry is not None
+    assert [judge(entry, remembers, 1000.0 + age) for age in (29, 30)] == [Verdict.FRESH, Verdict.EXPIRED]
+    assert judge(entry, POLICY, 1001.0) is Verdict.EXPIRED
+    assert not_found_entry("no such thing", POLICY, 1000.0) is None
+
+
+def test_a_softly_purged_entry_only_stands_in_for_a_failure() -> None:
+    """It is not served while it is refreshed, and does not live longer than before."""
+    entry = new_entry(b"", POLICY, 1000.0).made_stale(1010.0)
+    verdicts = [judge(entry, POLICY, at) for at in (1010.0, 1509.0, 1510.0)]
+    assert verdicts == [Verdict.ON_ERROR, Verdict.ON_ERROR, Verdict.EXPIRED]

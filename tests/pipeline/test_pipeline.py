@@ -7,17 +7,18 @@ import pytest
 import trio
 import trio.testing
 
-from gateway.errors import UpstreamNotFound, UpstreamUnavailable
+from gateway.errors import TierError, UpstreamInvalid, UpstreamNotFound, UpstreamUnavailable
 from gateway.pipeline.clock import Clock
 from gateway.pipeline.freshness import new_entry
 from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.metered import Metered
-from gateway.pipeline.model import Entry, Loaded, Policy, Request, Status
+from gateway.pipeline.model import Entry, Loaded, Negative, Policy, Request, Status
 from gateway.pipeline.pipeline import Pipeline
 from gateway.profile.tiers import MemoryTier as MemorySection
 from gateway.tiers.memory import MemoryTier
 from tests.fakes.tier import DictTier
 
+SELECTORS = [Selector("key", "key"), Selector("tag", "t"), Selector("glob", "k*"), Selector("all")]
 POLICY = Policy("s", ttl=100, stale_while_revalidate=50, stale_if_error=500)
 
 
@@ -189,7 +190,7 @@ async def test_what_is_not_to_be_kept_is_not_kept(autojump_clock: trio.testing.M
     assert rig.origin.loads == 2
 
 
-@pytest.mark.parametrize("selector", [Selector("key", "key"), Selector("tag", "t"), Selector("all")])
+@pytest.mark.parametrize("selector", SELECTORS)
 async def test_a_purge_empties_every_tier(autojump_clock: trio.testing.MockClock, rig: Rig, selector: Selector) -> None:
     """Purged by key, tag or all: neither memory nor disk answers any more."""
     await rig.pipeline.get(rig.origin.request())
@@ -278,3 +279,80 @@ async def test_a_caller_can_be_cancelled_anywhere(
     answer = await rig.pipeline.get(rig.origin.request())
     assert answer.entry.payload == b"v1"
     assert rig.origin.loads == 1
+
+
+async def test_a_softly_purged_entry_is_refreshed_first(autojump_clock: trio.testing.MockClock, rig: Rig) -> None:
+    """The next request waits for a load, in every tier's stead; the old answer stands in only if that fails."""
+    await rig.pipeline.get(rig.origin.request())
+    await trio.testing.wait_all_tasks_blocked()
+    assert await rig.pipeline.purge(Selector("tag", "t"), soft=True) == 2
+    rig.origin.error = UpstreamUnavailable("u", "down")
+    assert (await rig.pipeline.get(rig.origin.request())).status is Status.STALE
+    rig.origin.error, rig.origin.value = None, b"v2"
+    answer = await rig.pipeline.get(rig.origin.request())
+    assert (answer.status, answer.entry.payload) == (Status.MISS, b"v2")
+
+
+@pytest.mark.parametrize("error", [UpstreamUnavailable("u", "down"), UpstreamInvalid("u", "garbage")])
+async def test_a_failure_is_remembered_for_as_long_as_the_strategy_says(
+    autojump_clock: trio.testing.MockClock, rig: Rig, error: Exception
+) -> None:
+    """Meanwhile callers get the same failure without a load; then one tries again."""
+    policy = Policy("s", ttl=100, negative=Negative(upstream_error=10, invalid=10))
+    rig.origin.error = error
+    for _ in range(3):
+        with pytest.raises(type(error)):
+            await rig.pipeline.get(rig.origin.request(policy=policy))
+    assert rig.origin.loads == 1
+    rig.origin.error = None
+    await trio.sleep(10)
+    assert (await rig.pipeline.get(rig.origin.request(policy=policy))).entry.payload == b"v1"
+
+
+async def test_a_remembered_failure_does_not_hide_a_stale_entry(
+    autojump_clock: trio.testing.MockClock, rig: Rig
+) -> None:
+    """While a failure is remembered, the stale entry is served, and the upstream is left alone."""
+    policy = Policy("s", ttl=100, stale_if_error=500, negative=Negative(upstream_error=30))
+    await rig.pipeline.get(rig.origin.request(policy=policy))
+    rig.origin.error = UpstreamUnavailable("u", "down")
+    await trio.sleep(200)
+    for _ in range(3):
+        assert (await rig.pipeline.get(rig.origin.request(policy=policy))).status is Status.STALE
+    assert rig.origin.loads == 2
+
+
+async def test_a_purge_forgets_failures(autojump_clock: trio.testing.MockClock, rig: Rig) -> None:
+    """An operator who purges wants the upstream to be asked again."""
+    policy = Policy("s", ttl=100, negative=Negative(upstream_error=1000))
+    rig.origin.error = UpstreamUnavailable("u", "down")
+    with pytest.raises(UpstreamUnavailable):
+        await rig.pipeline.get(rig.origin.request(policy=policy))
+    rig.origin.error = None
+    await rig.pipeline.purge(Selector("all"))
+    assert (await rig.pipeline.get(rig.origin.request(policy=policy))).status is Status.MISS
+
+
+@pytest.mark.parametrize(("tiers", "then"), [({"memory"}, "memory"), ({"disk"}, "disk"), (set(), "upstream")])
+async def test_a_strategy_chooses_its_tiers(
+    autojump_clock: trio.testing.MockClock, rig: Rig, tiers: set[str], then: str
+) -> None:
+    """An entry is kept and looked for only where its strategy says."""
+    policy = Policy("s", ttl=100, tiers=frozenset(tiers))
+    await rig.pipeline.get(rig.origin.request(policy=policy))
+    await trio.testing.wait_all_tasks_blocked()
+    assert (await rig.pipeline.get(rig.origin.request(policy=policy))).tier == then
+    assert (set(rig.disk.entries) != set()) is ("disk" in tiers)
+
+
+async def test_a_purge_without_a_tier_that_may_come_back_is_not_acknowledged(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    """What is on a disk that could not be opened would come back with it, so the purge says that it is not done."""
+    clock = Clock(wall=lambda: 0.0)
+    memory, origin = MemoryTier(MemorySection(), clock), Origin(clock)
+    pipeline = Pipeline(memory, [], clock, loads=nursery, writes=nursery, absent=["disk"])
+    await pipeline.get(origin.request())
+    with pytest.raises(TierError, match="can come back from: disk could not be opened"):
+        await pipeline.purge(Selector("all"))
+    assert len(memory) == 0
