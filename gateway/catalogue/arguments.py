@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import jsonschema_rs
 import orjson
 
+from gateway.catalogue.jsontext import strict_json
 from gateway.catalogue.select import Selection
 from gateway.errors import ToolError, UpstreamInvalid
 from gateway.upstream.printable import printable
@@ -31,7 +31,8 @@ class Arguments:
         self.schema = input_schema(declared)
         self._validator = jsonschema_rs.validator_for(self.schema)
         properties = self.schema["properties"]
-        self._defaults = {name: about["default"] for name, about in properties.items() if "default" in about}
+        described = {name: about for name, about in properties.items() if isinstance(about, dict)}  # or it is `true`
+        self._defaults = {name: about["default"] for name, about in described.items() if "default" in about}
         self._normalize = {
             name: Selection(f"tools.{tool}.normalize.{name}", expression) for name, expression in normalize.items()
         }
@@ -84,8 +85,6 @@ def canonical(arguments: Mapping[str, Any]) -> str:
 
 def _strictly(arguments: Mapping[str, Any]) -> str:
     try:
-        text = json.dumps(arguments, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-        text.encode()
-    except (ValueError, TypeError, RecursionError) as error:
+        return strict_json(arguments, sort_keys=True)
+    except ValueError as error:
         raise ToolError(f"Invalid arguments: {error}") from None
-    return text

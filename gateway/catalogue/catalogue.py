@@ -57,8 +57,9 @@ class Catalogue:
         try:
             completed = tool.arguments.complete(arguments)
             load = partial(self._load, tool, completed, arguments or {})
+            key = tool.key(completed)  # also where nothing is cached: it refuses what JSON can't hold
             if tool.cached:
-                answer = await self._pipeline.get(Request(tool.key(completed), tool.policy, load))
+                answer = await self._pipeline.get(Request(key, tool.policy, load))
             else:
                 # What changes something is done once for each call, and nobody else gets its answer.
                 answer = Answer((await load(None)).entry, Status.MISS, "upstream")

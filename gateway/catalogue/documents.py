@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import orjson
 
-from gateway.errors import UpstreamInvalid
+from gateway.errors import UpstreamInvalid, UpstreamNotFound, UpstreamRejected
 from gateway.pipeline.freshness import new_entry
 from gateway.pipeline.model import Entry, Loaded, Policy, Request
 from gateway.pipeline.pipeline import Pipeline
+from gateway.upstream.content import is_json
 from gateway.upstream.model import JSON, Fetched, Upstream, Validators, Wanted
 
 _LISTING = Wanted("", listing=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A release that was asked for by its name, a range or a dist-tag."""
+
+    name: str
+    known_at: float | None
+    """When the list that it was found in was known to be true; None for one asked for by its name, which stays true."""
 
 
 class Documents:
@@ -31,10 +42,18 @@ class Documents:
         answer = await self._pipeline.get(Request(_key(source, wanted), policy, load), revalidate=revalidate)
         return answer.entry
 
-    async def resolve(self, upstream: str, asked: str, policy: Policy, *, revalidate: bool) -> str:
-        """The exact release of an upstream for a release, a range or a dist-tag; raises UnknownVersion."""
-        listing = await self.get(upstream, _LISTING, policy, revalidate=revalidate)
-        return self._upstreams[upstream].releases(listing.payload).resolve(asked)
+    async def resolve(self, upstream: str, asked: str, policy: Policy, *, revalidate: bool) -> Release:
+        """The exact release of an upstream for a release, a range or a dist-tag.
+
+        Raises UnknownVersion, and UpstreamRejected where there is no list of releases.
+        """
+        try:
+            listing = await self.get(upstream, _LISTING, policy, revalidate=revalidate)
+        except UpstreamNotFound as error:  # it is not the caller's document that is missing
+            reason = str(error).removeprefix(f"{upstream}: ")
+            raise UpstreamRejected(upstream, f"its releases can't be listed: {reason}") from error
+        name = self._upstreams[upstream].releases(listing.payload).resolve(asked)
+        return Release(name, None if name == asked else listing.stored_at)
 
     async def _load(self, source: Upstream, wanted: Wanted, policy: Policy, stale: Entry | None) -> Loaded:
         validators = Validators(stale.etag, stale.last_modified) if stale is not None else None
@@ -67,7 +86,7 @@ class Documents:
 def parsed(name: str, document: Entry) -> Any:
     """The document as data: JSON parsed, any other text as one string. Raises UpstreamInvalid."""
     try:
-        if document.media_type == JSON or document.media_type.endswith("+json"):
+        if is_json(document.media_type):
             return orjson.loads(document.payload)
         return document.payload.decode()
     except ValueError as error:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 _COMMONMARK = MarkdownIt("commonmark")
+_LINE_END = re.compile(r"\r\n?|\n")  # CommonMark, section 2.1
 
 
 def sections(text: str) -> list[dict[str, Any]]:
@@ -15,7 +17,7 @@ def sections(text: str) -> list[dict[str, Any]]:
 
     Each is {"title", "level", "text"}; text before the first heading is in none.
     """
-    lines = text.splitlines()
+    lines = _LINE_END.split(text)  # and no others, or the parser's line numbers would not fit
     headings = _headings(_COMMONMARK.parse(text))
     found = []
     for index, (line, level, title) in enumerate(headings):
@@ -35,9 +37,9 @@ def code_blocks(text: str) -> list[dict[str, Any]]:
     title = ""
     blocks = []
     tokens = _COMMONMARK.parse(text)
-    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
-        if token.type == "heading_open" and following is not None:
-            title = following.content
+    for index, token in enumerate(tokens):
+        if token.type == "heading_open":
+            title = tokens[index + 1].content
         elif token.type == "fence":
             language = token.info.split(maxsplit=1)[0] if token.info.strip() else ""
             blocks.append({"title": title, "language": language, "code": token.content.rstrip("\n")})

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import orjson
 
+from gateway.catalogue.jsontext import to_json
 from gateway.pipeline.model import Answer
 
 PROVENANCE = "gateway/cache"
@@ -16,13 +17,14 @@ PROVENANCE = "gateway/cache"
 def render(value: Any, form: Literal["json", "text"]) -> bytes:
     """The CallToolResult of a value: structured content and its text, or the text alone.
 
-    Structured content is an object in every MCP revision, so anything else stands in one as `result`.
+    Structured content is an object in every MCP revision, so anything else stands in one as `result`. Raises ValueError
+    for what JSON can't hold.
     """
     if form == "text" and isinstance(value, str):
         return orjson.dumps({"content": [{"type": "text", "text": value}]})
     structured = value if isinstance(value, dict) else {"result": value}
-    text = orjson.dumps(structured).decode()
-    return orjson.dumps({"content": [{"type": "text", "text": text}], "structuredContent": structured})
+    text = to_json(structured).decode()
+    return to_json({"content": [{"type": "text", "text": text}], "structuredContent": structured})
 
 
 def render_error(message: str) -> bytes:
@@ -32,7 +34,7 @@ def render_error(message: str) -> bytes:
 
 
 def provenance(answer: Answer, now: float) -> dict[str, Any]:
-    """Where an answer came from. `age` and `expires` are whole milliseconds and seconds' fractions from now.
+    """Where an answer came from, with `age` and `expires` in seconds, to the millisecond.
 
     `age` counts from when the oldest source was known to be true; `expires` is how long the answer stays fresh, and is
     not positive for a stale one.

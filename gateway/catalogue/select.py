@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import jmespath
-from jmespath.exceptions import JMESPathError
 
 from gateway.catalogue.functions import Functions
 from gateway.errors import UpstreamInvalid
@@ -26,6 +25,6 @@ class Selection:
         """
         try:
             return self._compiled.search(document, jmespath.Options(custom_functions=Functions(arguments)))
-        except JMESPathError as error:
+        except Exception as error:  # JMESPathError, and whatever a function trips over: all about the document
             reason = " ".join(str(error).split())
             raise UpstreamInvalid(self._key, f"the document is not what the expression expects: {reason}") from error

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-import orjson
-
+from gateway.catalogue.jsontext import to_json
 from gateway.errors import ToolError
 from gateway.profile.templates import Field, parse_template
 from gateway.upstream.printable import printable
@@ -53,7 +52,7 @@ def as_text(value: Any) -> str:
     """A value as it stands in text: strings as they are, the rest as JSON; null is empty."""
     if isinstance(value, str):
         return value
-    return "" if value is None else orjson.dumps(value).decode()
+    return "" if value is None else to_json(value).decode()
 
 
 def _segment(name: str, value: str) -> str:

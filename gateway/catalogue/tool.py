@@ -13,7 +13,7 @@ import trio
 from rapidfuzz import process
 
 from gateway.catalogue.arguments import Arguments, canonical
-from gateway.catalogue.documents import Documents, parsed
+from gateway.catalogue.documents import Documents, Release, parsed
 from gateway.catalogue.result import render
 from gateway.catalogue.select import Selection
 from gateway.catalogue.template import as_text, header_template, path_template, text_template
@@ -32,6 +32,21 @@ _ALIKE = 70
 """How alike two names must be, of 100, for one to be suggested for the other (rapidfuzz's WRatio)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Got:
+    """A document, and the release that it is of."""
+
+    entry: Entry
+    release: Release | None
+
+    @property
+    def ages(self) -> list[float]:
+        """Since when what can change about it is known: the document, and which release was meant."""
+        document = [] if self.entry.immutable else [self.entry.stored_at]
+        meant = self.release.known_at if self.release is not None else None
+        return document if meant is None else [*document, meant]
+
+
 class Fetch:
     """One document that a tool reads, with its templates compiled."""
 
@@ -42,22 +57,20 @@ class Fetch:
         self._query = {name: text_template(value) for name, value in section.query.items()}
         self._headers = {name: header_template(value) for name, value in section.headers.items()}
 
-    async def get(
-        self, documents: Documents, values: Mapping[str, Any], policy: Policy, *, revalidate: bool
-    ) -> tuple[Entry, str | None]:
-        """The document for these arguments, and the exact release it is of; raises UpstreamError or ToolError."""
-        version = None
+    async def get(self, documents: Documents, values: Mapping[str, Any], policy: Policy, *, revalidate: bool) -> Got:
+        """The document for these arguments; raises UpstreamError or ToolError."""
+        release = None
         if self._version is not None:
             asked = self._version.fill(values)
-            version = await documents.resolve(self.upstream, asked, policy, revalidate=revalidate)
-            values = {**values, "version": version}
+            release = await documents.resolve(self.upstream, asked, policy, revalidate=revalidate)
+            values = {**values, "version": release.name}
         wanted = Wanted(
             self._path.fill(values),
-            version,
+            release.name if release is not None else None,
             tuple((name, template.fill(values)) for name, template in self._query.items()),
             tuple((name, template.fill(values)) for name, template in self._headers.items()),
         )
-        return await documents.get(self.upstream, wanted, policy, revalidate=revalidate), version
+        return Got(await documents.get(self.upstream, wanted, policy, revalidate=revalidate), release)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +88,7 @@ class Rendered:
     payload: bytes
     tags: tuple[str, ...]
     oldest: float | None
-    """When the oldest of its documents was stored; None when none of them can age."""
+    """Since when the oldest of what it is made of is known; None when nothing of it can age."""
 
 
 class Tool:
@@ -111,24 +124,22 @@ class Tool:
             if self._missing is None:
                 raise
             raise ToolError(await self._say_missing(documents, arguments, given, None)) from None
-        version = next((version for _, version in fetched.values() if version is not None), None)
-        values = arguments if version is None else {**arguments, "version": version}
-        parts = {alias: parsed(self._fetches[alias].upstream, entry) for alias, (entry, _) in fetched.items()}
+        release = next((got.release for got in fetched.values() if got.release is not None), None)
+        values = arguments if release is None else {**arguments, "version": release.name}
+        parts = {alias: parsed(self._fetches[alias].upstream, got.entry) for alias, got in fetched.items()}
         document = parts["document"] if self._single else parts
         value = self._select.of(document, values)
         if value is None:
             raise ToolError(await self._say_missing(documents, values, given, document))
         self._check(value)
-        tags = {tag for entry, _ in fetched.values() for tag in entry.tags}
+        tags = {tag for got in fetched.values() for tag in got.entry.tags}
         tags.update(tag.fill(values) for tag in self._tags)
-        ages = [entry.stored_at for entry, _ in fetched.values() if not entry.immutable]
-        return Rendered(render(value, self._form), tuple(sorted(tags)), min(ages, default=None))
+        ages = [age for got in fetched.values() for age in got.ages]
+        return Rendered(self._render(value), tuple(sorted(tags)), min(ages, default=None))
 
-    async def _fetch(
-        self, documents: Documents, arguments: Mapping[str, Any], *, revalidate: bool
-    ) -> dict[str, tuple[Entry, str | None]]:
+    async def _fetch(self, documents: Documents, arguments: Mapping[str, Any], *, revalidate: bool) -> dict[str, Got]:
         """Every document, in parallel; raises the first failure in the order of declaration."""
-        fetched: dict[str, tuple[Entry, str | None]] = {}
+        fetched: dict[str, Got] = {}
         failures: dict[str, GatewayError] = {}
 
         async def one(alias: str, fetch: Fetch) -> None:
@@ -144,6 +155,12 @@ class Tool:
             if alias in failures:
                 raise failures[alias]
         return {alias: fetched[alias] for alias in self._fetches}
+
+    def _render(self, value: Any) -> bytes:
+        try:
+            return render(value, self._form)
+        except ValueError as error:
+            raise UpstreamInvalid(self.name, f"the answer can't be written as JSON: {error}") from error
 
     def _check(self, value: Any) -> None:
         if self._output is None:
@@ -170,13 +187,14 @@ class Tool:
             return []
         try:
             if nearest.fetch is not None:
-                entry, _ = await nearest.fetch.get(documents, values, self.policy, revalidate=False)
-                document = parsed(nearest.fetch.upstream, entry)
-            names = nearest.names.of(document, values)
+                got = await nearest.fetch.get(documents, values, self.policy, revalidate=False)
+                document = parsed(nearest.fetch.upstream, got.entry)
+            found = nearest.names.of(document, values)
         except GatewayError:  # a suggestion is a courtesy; what is missing is said without it
             return []
+        names = [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
         wanted = as_text(values.get(nearest.to))
-        return [name for name, _, _ in process.extract(wanted, names or [], limit=nearest.limit, score_cutoff=_ALIKE)]
+        return [name for name, _, _ in process.extract(wanted, names, limit=nearest.limit, score_cutoff=_ALIKE)]
 
 
 def _compile_nearest(name: str, section: ToolSection) -> _Nearest | None:
