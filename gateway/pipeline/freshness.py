@@ -44,7 +44,7 @@ def lifetime(policy: Policy, directives: Directives = SILENT) -> Lifetime:
 
     "ignore": the strategy alone counts. "honour": the upstream's word stands in for the strategy's, where there is one
     (no-store and, for a public strategy, private: not kept; no-cache: stale at once; must-revalidate: no stale
-    windows). "cap": as "honour", but never longer than the strategy. The upstream never makes a private strategy public.
+    windows). "cap": as "honour", but never longer than the strategy. No upstream makes a private strategy public.
     """
     windows = policy.stale_while_revalidate, policy.stale_if_error
     if policy.upstream_freshness is UpstreamFreshness.IGNORE:
