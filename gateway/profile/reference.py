@@ -21,7 +21,8 @@ def reference() -> str:
 
 def _tables(section: type[BaseModel], name: str, shown: set[type[BaseModel]]) -> Iterator[str]:
     shown.add(section)
-    rows, below = [], []
+    rows: list[str] = []
+    below: list[tuple[type[BaseModel], str]] = []
     for key, field in section.model_fields.items():
         children = list(_sections(field.annotation))
         if not children or get_origin(field.annotation) is not None:

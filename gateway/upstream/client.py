@@ -113,7 +113,8 @@ async def open_client(
     addresses are dialled (`egress`). TLS trusts what the system trusts, or SSL_CERT_FILE and SSL_CERT_DIR where set.
     """
     pool = httpcore2.AsyncConnectionPool(
-        ssl_context=httpx2.create_ssl_context(),
+        # In a thread: reading the system's certificates takes tens of milliseconds.
+        ssl_context=await trio.to_thread.run_sync(httpx2.create_ssl_context),
         max_connections=section.pool.max_connections,
         max_keepalive_connections=section.pool.max_keepalive,
         keepalive_expiry=section.pool.keepalive,
