@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from gateway.catalogue.documents import Documents
+import structlog
+
+from gateway.catalogue.documents import Documents, Reading
 from gateway.catalogue.result import PROVENANCE, provenance, render_error, with_meta
 from gateway.catalogue.tool import Tool
-from gateway.errors import ToolError, UnknownTool, UpstreamError
-from gateway.pipeline.freshness import Verdict, judge, new_entry
-from gateway.pipeline.model import Answer, Entry, Loaded, Policy, Priority, Request, Status
+from gateway.errors import TierError, ToolError, UnknownTool, UpstreamError
+from gateway.pipeline.freshness import Verdict, derived_entry, judge
+from gateway.pipeline.invalidation import Selector
+from gateway.pipeline.model import (
+    Answer,
+    Entry,
+    Loaded,
+    Negative,
+    Policy,
+    Priority,
+    Request,
+    Status,
+    UpstreamFreshness,
+)
 from gateway.pipeline.pipeline import Pipeline
 from gateway.profile.profile import Profile
 from gateway.profile.tiers import Strategy
 from gateway.upstream.model import Upstream
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +54,14 @@ class Catalogue:
         self._pipeline = pipeline
         self._documents = Documents(pipeline, upstreams)
         self.tools = {
-            name: Tool(name, section, policies[section.strategy], identities) for name, section in profile.tools.items()
+            name: Tool(
+                name,
+                section,
+                policies[section.strategy],
+                identities,
+                profile.strategies[section.strategy].call_directives,
+            )
+            for name, section in profile.tools.items()
         }
 
     @property
@@ -46,44 +69,105 @@ class Catalogue:
         """Every tool as MCP's `tools/list` shows it, in the order of the profile."""
         return [tool.definition for tool in self.tools.values()]
 
-    async def call(self, name: str, arguments: Mapping[str, Any] | None) -> CallResult:
+    async def call(
+        self,
+        name: str,
+        arguments: Mapping[str, Any] | None,
+        *,
+        caller: str = "",
+        meta: Mapping[str, Any] | None = None,
+    ) -> CallResult:
         """The result of calling a tool: its answer, or a sentence (`is_error`) that says what to try next.
 
-        Raises UnknownTool. Cancelling stops the waiting; the answer is still made and kept, for whoever asks next.
+        `caller` says who asks, for private strategies; `meta` is the call's `_meta`, which may ask for a fresh answer
+        where the strategy allows it. Raises UnknownTool. Cancelling stops the waiting; the answer is still made and
+        kept, for whoever asks next.
         """
         tool = self.tools.get(name)
         if tool is None:
             raise UnknownTool(name)
         try:
             completed = tool.arguments.complete(arguments)
-            load = partial(self._load, tool, completed, arguments or {})
-            key = tool.key(completed)  # also where nothing is cached: it refuses what JSON can't hold
-            if tool.cached:
-                answer = await self._pipeline.get(Request(key, tool.policy, load))
-            else:
-                # What changes something is done once for each call, and nobody else gets its answer.
-                answer = Answer((await load(None)).entry, Status.MISS, "upstream")
+            reading = Reading(tool.policy if meta is None else asked_for(tool, meta), caller=caller)
+            answer = await self._answer(tool, completed, arguments or {}, reading)
         except (ToolError, UpstreamError) as error:
             return CallResult(render_error(str(error)), is_error=True)
-        meta = {PROVENANCE: provenance(answer, self._pipeline.clock())}
-        return CallResult(with_meta(answer.entry.payload, meta), answer=answer)
+        about = {PROVENANCE: provenance(answer, self._pipeline.clock())}
+        return CallResult(with_meta(answer.entry.payload, about), answer=answer)
+
+    async def _answer(
+        self, tool: Tool, arguments: Mapping[str, Any], given: Mapping[str, Any], reading: Reading
+    ) -> Answer:
+        load = partial(self._load, tool, arguments, given, reading)
+        key = tool.key(arguments, reading.owner)  # also where nothing is cached: it refuses what JSON can't hold
+        if tool.cached:
+            return await self._pipeline.get(Request(key, reading.policy, load))
+        # What changes something is done once for each call, and nobody else gets its answer.
+        answer = Answer((await load(None)).entry, Status.MISS, "upstream")
+        for tag in tool.invalidated(arguments):
+            try:
+                await self._pipeline.purge(Selector("tag", tag))
+            except TierError as error:  # the upstream has done it; that the cache may lag is the operator's to know
+                log.error("invalidation failed", tool=tool.name, tag=tag, error=str(error))  # noqa: TRY400
+        return answer
 
     async def _load(
-        self, tool: Tool, arguments: Mapping[str, Any], given: Mapping[str, Any], stale: Entry | None
+        self,
+        tool: Tool,
+        arguments: Mapping[str, Any],
+        given: Mapping[str, Any],
+        reading: Reading,
+        stale: Entry | None,
     ) -> Loaded:
         # To refresh a stale result from stale documents would make nothing fresher.
-        rendered = await tool.answer(self._documents, arguments, given, revalidate=stale is not None)
+        reading = replace(reading, revalidate=stale is not None)
+        rendered = await tool.answer(self._documents, arguments, given, reading)
         now = self._pipeline.clock()
         tags = (f"tool:{tool.name}", f"strategy:{tool.policy.name}", *rendered.tags)
-        entry = new_entry(rendered.payload, tool.policy, now if rendered.oldest is None else rendered.oldest, tags=tags)
+        entry = derived_entry(
+            rendered.payload,
+            tool.policy,
+            rendered.sources,
+            now,
+            draw=random.random(),  # noqa: S311  # jitter is no secret
+            tags=tags,
+        )
         return Loaded(entry, keep=judge(entry, tool.policy, now) is Verdict.FRESH)
 
 
+def asked_for(tool: Tool, meta: Mapping[str, Any]) -> Policy:
+    """The tool's policy, made stricter by what the call's `_meta` asks for and the strategy allows.
+
+    `{"gateway/cache": {"no-cache": true}}` wants the upstream to be asked, `{"max-age": 60}` nothing older than that many
+    seconds (RFC 9111, section 5.2.1). What is not allowed is ignored, as caches do; what makes no sense is a ToolError.
+    """
+    asked = meta.get(PROVENANCE)
+    if asked is None:
+        return tool.policy
+    known = isinstance(asked, Mapping) and not set(asked) - {"no-cache", "max-age"}
+    age = asked.get("max-age", 0) if known else None
+    fits = isinstance(age, int | float) and not isinstance(age, bool) and age >= 0
+    if not fits or not isinstance(asked.get("no-cache", False), bool):
+        raise ToolError(f'_meta["{PROVENANCE}"]: expected {{"no-cache": true}} or {{"max-age": seconds}}')
+    policy = tool.policy
+    if asked.get("no-cache", False) and "no-cache" in tool.directives:
+        policy = policy.at_most(0.0)
+    if "max-age" in asked and "max-age" in tool.directives:
+        policy = policy.at_most(min(policy.max_age, float(age)))
+    return policy
+
+
 def _policy(name: str, strategy: Strategy) -> Policy:
+    negative = strategy.negative
     return Policy(
         name,
         strategy.ttl,
         strategy.stale_while_revalidate,
         strategy.stale_if_error,
         Priority[strategy.priority.upper()],
+        Negative(negative.not_found, negative.upstream_error, negative.invalid),
+        strategy.jitter,
+        frozenset(strategy.tiers),
+        strategy.scope == "private",
+        UpstreamFreshness(strategy.upstream_freshness),
     )

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import orjson
 
 from gateway.errors import UpstreamInvalid, UpstreamNotFound, UpstreamRejected
-from gateway.pipeline.freshness import new_entry
-from gateway.pipeline.model import Entry, Loaded, Policy, Request
+from gateway.pipeline.freshness import lifetime, new_entry, not_found_entry
+from gateway.pipeline.model import Entry, Loaded, Outcome, Policy, Request
 from gateway.pipeline.pipeline import Pipeline
 from gateway.upstream.content import is_json
-from gateway.upstream.model import JSON, Fetched, Upstream, Validators, Wanted
+from gateway.upstream.model import JSON, Upstream, Validators, Wanted
 
-_LISTING = Wanted("", listing=True)
+LISTING = Wanted("", listing=True)
+"""The document that lists an upstream's releases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +26,24 @@ class Release:
     """A release that was asked for by its name, a range or a dist-tag."""
 
     name: str
-    known_at: float | None
-    """When the list that it was found in was known to be true; None for one asked for by its name, which stays true."""
+    listing: Entry | None
+    """The list that it was found in; None for a release asked for by its name, which stays what it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """On whose behalf documents are read, and how fresh they have to be."""
+
+    policy: Policy
+    revalidate: bool = False
+    """A stale document will not do: it is refreshed first."""
+    caller: str = ""
+    """Who asks; with a private policy each caller has documents of their own."""
+
+    @property
+    def owner(self) -> str:
+        """What keeps a private caller's keys apart from all others; empty where the policy is public."""
+        return f"#{self.caller}" if self.policy.private else ""
 
 
 class Documents:
@@ -35,43 +53,57 @@ class Documents:
         self._pipeline = pipeline
         self._upstreams = upstreams
 
-    async def get(self, upstream: str, wanted: Wanted, policy: Policy, *, revalidate: bool) -> Entry:
-        """The document; with `revalidate` a stale one will not do. Raises UpstreamError."""
+    async def get(self, upstream: str, wanted: Wanted, reading: Reading) -> Entry:
+        """The document; raises UpstreamError, also when it is remembered that there is no such document."""
         source = self._upstreams[upstream]
-        load = partial(self._load, source, wanted, policy)
-        answer = await self._pipeline.get(Request(_key(source, wanted), policy, load), revalidate=revalidate)
-        return answer.entry
+        load = partial(self._load, source, wanted, reading)
+        request = Request(_key(source, wanted, reading), reading.policy, load)
+        entry = (await self._pipeline.get(request, revalidate=reading.revalidate)).entry
+        if entry.outcome is Outcome.NOT_FOUND:
+            raise UpstreamNotFound(upstream, entry.payload.decode())
+        return entry
 
-    async def resolve(self, upstream: str, asked: str, policy: Policy, *, revalidate: bool) -> Release:
+    async def resolve(self, upstream: str, asked: str, reading: Reading) -> Release:
         """The exact release of an upstream for a release, a range or a dist-tag.
 
         Raises UnknownVersion, and UpstreamRejected where there is no list of releases.
         """
         try:
-            listing = await self.get(upstream, _LISTING, policy, revalidate=revalidate)
+            listing = await self.get(upstream, LISTING, reading)
         except UpstreamNotFound as error:  # it is not the caller's document that is missing
-            reason = str(error).removeprefix(f"{upstream}: ")
-            raise UpstreamRejected(upstream, f"its releases can't be listed: {reason}") from error
+            raise UpstreamRejected(upstream, f"its releases can't be listed: {error.message}") from error
         name = self._upstreams[upstream].releases(listing.payload).resolve(asked)
-        return Release(name, None if name == asked else listing.stored_at)
+        return Release(name, None if name == asked else listing)
 
-    async def _load(self, source: Upstream, wanted: Wanted, policy: Policy, stale: Entry | None) -> Loaded:
+    async def _load(self, source: Upstream, wanted: Wanted, reading: Reading, stale: Entry | None) -> Loaded:
+        policy, now = reading.policy, self._pipeline.clock
+        tags = (f"upstream:{source.name}",)
+        if stale is not None and stale.outcome is not Outcome.OK:
+            stale = None
         validators = Validators(stale.etag, stale.last_modified) if stale is not None else None
-        fetched = await source.fetch(wanted, validators)
+        try:
+            fetched = await source.fetch(wanted, validators)
+        except UpstreamNotFound as error:
+            absent = not_found_entry(error.message, policy, now(), tags=tags)
+            if absent is None:
+                raise
+            return Loaded(absent)
         if fetched.not_modified:
             if stale is None:
                 raise UpstreamInvalid(source.name, "it answered 304 (not modified) to a request without a condition")
-            fetched = Fetched(stale.payload, stale.media_type, validators or Validators())
-        # The age counts from when the answer arrived; RFC 9111, section 4.2.3, adds what caches on the way say.
+            fetched = replace(fetched, body=stale.payload, media_type=stale.media_type)
+        # The age counts from when the answer arrived; what caches on the way say of theirs is in the directives.
         entry = partial(
             new_entry,
             policy=policy,
-            stored_at=self._pipeline.clock(),
-            tags=(f"upstream:{source.name}",),
+            stored_at=now(),
+            directives=fetched.directives,
+            draw=random.random(),  # noqa: S311  # jitter is no secret
+            tags=tags,
             immutable=fetched.immutable,
         )
         companions = {
-            _key(source, other): entry(body, media_type=JSON if other.path.endswith(".json") else "text/plain")
+            _key(source, other, reading): entry(body, media_type=JSON if other.path.endswith(".json") else "text/plain")
             for other, body in fetched.companions.items()
         }
         document = entry(
@@ -80,7 +112,7 @@ class Documents:
             etag=fetched.validators.etag,
             last_modified=fetched.validators.last_modified,
         )
-        return Loaded(document, companions=companions)
+        return Loaded(document, keep=lifetime(policy, fetched.directives).keep, companions=companions)
 
 
 def parsed(name: str, document: Entry) -> Any:
@@ -93,5 +125,5 @@ def parsed(name: str, document: Entry) -> Any:
         raise UpstreamInvalid(name, f"a document of type {document.media_type} does not parse: {error}") from error
 
 
-def _key(source: Upstream, wanted: Wanted) -> str:
-    return f"document:{source.name}@{source.identity}:{wanted}"
+def _key(source: Upstream, wanted: Wanted, reading: Reading) -> str:
+    return f"document:{source.name}@{source.identity}{reading.owner}:{wanted}"

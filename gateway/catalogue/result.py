@@ -37,13 +37,14 @@ def provenance(answer: Answer, now: float) -> dict[str, Any]:
     """Where an answer came from, with `age` and `expires` in seconds, to the millisecond.
 
     `age` counts from when the oldest source was known to be true; `expires` is how long the answer stays fresh, and is
-    not positive for a stale one.
+    not positive for a stale one. `tags` are what a purge knows it by.
     """
     return {
         "status": answer.status.value,
         "tier": answer.tier,
         "age": round(max(0.0, now - answer.entry.stored_at), 3),
         "expires": round(answer.entry.fresh_until - now, 3),
+        "tags": answer.entry.tags,
     }
 
 

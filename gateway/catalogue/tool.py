@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jsonschema_rs
@@ -13,7 +13,7 @@ import trio
 from rapidfuzz import process
 
 from gateway.catalogue.arguments import Arguments, canonical
-from gateway.catalogue.documents import Documents, Release, parsed
+from gateway.catalogue.documents import Documents, Reading, Release, parsed
 from gateway.catalogue.result import render
 from gateway.catalogue.select import Selection
 from gateway.catalogue.template import as_text, header_template, path_template, text_template
@@ -40,11 +40,11 @@ class Got:
     release: Release | None
 
     @property
-    def ages(self) -> list[float]:
-        """Since when what can change about it is known: the document, and which release was meant."""
-        document = [] if self.entry.immutable else [self.entry.stored_at]
-        meant = self.release.known_at if self.release is not None else None
-        return document if meant is None else [*document, meant]
+    def sources(self) -> tuple[Entry, ...]:
+        """What can change about it: the document, and the list that says which release was meant."""
+        document = () if self.entry.immutable else (self.entry,)
+        listing = self.release.listing if self.release is not None else None
+        return document if listing is None else (*document, listing)
 
 
 class Fetch:
@@ -57,12 +57,12 @@ class Fetch:
         self._query = {name: text_template(value) for name, value in section.query.items()}
         self._headers = {name: header_template(value) for name, value in section.headers.items()}
 
-    async def get(self, documents: Documents, values: Mapping[str, Any], policy: Policy, *, revalidate: bool) -> Got:
+    async def get(self, documents: Documents, values: Mapping[str, Any], reading: Reading) -> Got:
         """The document for these arguments; raises UpstreamError or ToolError."""
         release = None
         if self._version is not None:
             asked = self._version.fill(values)
-            release = await documents.resolve(self.upstream, asked, policy, revalidate=revalidate)
+            release = await documents.resolve(self.upstream, asked, reading)
             values = {**values, "version": release.name}
         wanted = Wanted(
             self._path.fill(values),
@@ -70,7 +70,7 @@ class Fetch:
             tuple((name, template.fill(values)) for name, template in self._query.items()),
             tuple((name, template.fill(values)) for name, template in self._headers.items()),
         )
-        return Got(await documents.get(self.upstream, wanted, policy, revalidate=revalidate), release)
+        return Got(await documents.get(self.upstream, wanted, reading), release)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +87,23 @@ class Rendered:
 
     payload: bytes
     tags: tuple[str, ...]
-    oldest: float | None
-    """Since when the oldest of what it is made of is known; None when nothing of it can age."""
+    sources: tuple[Entry, ...]
+    """What it is made of and can change."""
 
 
 class Tool:
     """What a `[tools.NAME]` does. Raises ToolError where the caller is to blame, UpstreamError where an upstream is."""
 
-    def __init__(self, name: str, section: ToolSection, policy: Policy, identities: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        section: ToolSection,
+        policy: Policy,
+        identities: Mapping[str, str],
+        directives: Collection[str] = (),
+    ) -> None:
         self.name = name
+        self.directives = directives
         self.policy = policy
         self.cached = section.annotations.read_only
         self.arguments = Arguments(name, section.input, section.normalize)
@@ -103,6 +111,7 @@ class Tool:
         self._fetches = {alias: Fetch(fetch) for alias, fetch in section.documents.items()}
         self._single = section.fetch is not None
         self._tags = tuple(text_template(tag) for tag in section.tags)
+        self._invalidates = tuple(text_template(tag) for tag in section.invalidates)
         self._select = Selection(f"tools.{name}.result.select", section.result.select)
         self._form = section.result.format
         self._output = jsonschema_rs.validator_for(section.output) if section.output is not None else None
@@ -110,41 +119,53 @@ class Tool:
         self._nearest = _compile_nearest(name, section)
         self._fingerprint = _fingerprint(section, identities)
 
-    def key(self, arguments: Mapping[str, Any]) -> str:
-        """The canonical key of a call; it changes with whatever the declaration says about the answer."""
-        return f"result:{self.name}@{self._fingerprint}:{canonical(arguments)}"
+    def key(self, arguments: Mapping[str, Any], owner: str = "") -> str:
+        """The canonical key of a call; it changes with whatever the declaration says about the answer.
+
+        `owner` keeps the keys of one private caller apart from all others.
+        """
+        return f"result:{self.name}@{self._fingerprint}{owner}:{canonical(arguments)}"
+
+    def invalidated(self, arguments: Mapping[str, Any]) -> list[str]:
+        """The tags that a successful call with these arguments makes untrue."""
+        return [tag.fill(arguments) for tag in self._invalidates]
 
     async def answer(
-        self, documents: Documents, arguments: Mapping[str, Any], given: Mapping[str, Any], *, revalidate: bool
+        self, documents: Documents, arguments: Mapping[str, Any], given: Mapping[str, Any], reading: Reading
     ) -> Rendered:
         """The answer to normalised `arguments`; `given` is how the caller spelled them, for messages."""
         try:
-            fetched = await self._fetch(documents, arguments, revalidate=revalidate)
+            fetched = await self._fetch(documents, arguments, reading)
         except UpstreamNotFound:
             if self._missing is None:
                 raise
-            raise ToolError(await self._say_missing(documents, arguments, given, None)) from None
+            raise ToolError(await self._say_missing(documents, arguments, given, None, reading)) from None
         release = next((got.release for got in fetched.values() if got.release is not None), None)
         values = arguments if release is None else {**arguments, "version": release.name}
         parts = {alias: parsed(self._fetches[alias].upstream, got.entry) for alias, got in fetched.items()}
         document = parts["document"] if self._single else parts
         value = self._select.of(document, values)
         if value is None:
-            raise ToolError(await self._say_missing(documents, values, given, document))
+            raise ToolError(await self._say_missing(documents, values, given, document, reading))
         self._check(value)
         tags = {tag for got in fetched.values() for tag in got.entry.tags}
         tags.update(tag.fill(values) for tag in self._tags)
-        ages = [age for got in fetched.values() for age in got.ages]
-        return Rendered(self._render(value), tuple(sorted(tags)), min(ages, default=None))
+        tags.update(
+            f"floating:{self._fetches[alias].upstream}"
+            for alias, got in fetched.items()
+            if got.release is not None and got.release.listing is not None
+        )
+        sources = tuple(source for got in fetched.values() for source in got.sources)
+        return Rendered(self._render(value), tuple(sorted(tags)), sources)
 
-    async def _fetch(self, documents: Documents, arguments: Mapping[str, Any], *, revalidate: bool) -> dict[str, Got]:
+    async def _fetch(self, documents: Documents, arguments: Mapping[str, Any], reading: Reading) -> dict[str, Got]:
         """Every document, in parallel; raises the first failure in the order of declaration."""
         fetched: dict[str, Got] = {}
         failures: dict[str, GatewayError] = {}
 
         async def one(alias: str, fetch: Fetch) -> None:
             try:
-                fetched[alias] = await fetch.get(documents, arguments, self.policy, revalidate=revalidate)
+                fetched[alias] = await fetch.get(documents, arguments, reading)
             except GatewayError as error:
                 failures[alias] = error
 
@@ -172,22 +193,29 @@ class Tool:
             raise UpstreamInvalid(self.name, printable(reason, 300))
 
     async def _say_missing(
-        self, documents: Documents, values: Mapping[str, Any], given: Mapping[str, Any], document: Any
+        self,
+        documents: Documents,
+        values: Mapping[str, Any],
+        given: Mapping[str, Any],
+        document: Any,
+        reading: Reading,
     ) -> str:
         if self._missing is None:
             return f"{self.name} found nothing for these arguments."
-        names = await self._nearest_names(documents, values, document)
+        names = await self._nearest_names(documents, values, document, reading)
         nearest = f"Did you mean {' or '.join(names)}?" if names else ""
         spoken = {name: printable(as_text(given[name])) for name in values if name in given}
         return " ".join(self._missing.fill({**values, **spoken, "nearest": nearest}).split())
 
-    async def _nearest_names(self, documents: Documents, values: Mapping[str, Any], document: Any) -> list[str]:
+    async def _nearest_names(
+        self, documents: Documents, values: Mapping[str, Any], document: Any, reading: Reading
+    ) -> list[str]:
         nearest = self._nearest
         if nearest is None:
             return []
         try:
             if nearest.fetch is not None:
-                got = await nearest.fetch.get(documents, values, self.policy, revalidate=False)
+                got = await nearest.fetch.get(documents, values, replace(reading, revalidate=False))
                 document = parsed(nearest.fetch.upstream, got.entry)
             found = nearest.names.of(document, values)
         except GatewayError:  # a suggestion is a courtesy; what is missing is said without it

@@ -6,7 +6,8 @@ from the moment at which the oldest source was known to be true.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from gateway.pipeline.directives import SILENT, Directives
@@ -96,6 +97,31 @@ def new_entry(
         media_type=media_type,
         etag=etag,
         last_modified=last_modified,
+    )
+
+
+def derived_entry(
+    payload: bytes,
+    policy: Policy,
+    sources: Sequence[Entry],
+    now: float,
+    *,
+    draw: float = 0.0,
+    tags: tuple[str, ...] = (),
+) -> Entry:
+    """An entry made of others: as old as the oldest of them, and neither fresher nor longer usable than any.
+
+    Where the strategy honours the upstream's word, that word is in the sources, and they alone decide.
+    """
+    entry = new_entry(payload, policy, min((s.stored_at for s in sources), default=now), draw=draw, tags=tags)
+    if not sources:
+        return entry
+    limits = sources if policy.upstream_freshness is UpstreamFreshness.HONOUR else (*sources, entry)
+    return replace(
+        entry,
+        fresh_until=min(limit.fresh_until for limit in limits),
+        stale_while_revalidate=min(limit.stale_while_revalidate for limit in limits),
+        stale_if_error=min(limit.stale_if_error for limit in limits),
     )
 
 

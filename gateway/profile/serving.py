@@ -52,6 +52,8 @@ class Server(Section):
     """How long clients may keep the list of tools (`ttlMs`); it changes only when the profile does."""
     max_body_size: Annotated[Size, Field(gt=0)] = 4_000_000
     """Largest request body."""
+    ready_after: Literal["start", "warm"] = "start"
+    """From when on /readyz says that requests are welcome: at once, or once the calls of `[warm]` were made."""
     drain_timeout: Duration = 10.0
     """How long requests under way may take to finish after SIGTERM."""
 

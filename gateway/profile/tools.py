@@ -8,6 +8,7 @@ import jsonschema_rs
 from pydantic import AfterValidator, Field, model_validator
 
 from gateway.profile.section import Expression, Json, Name, Section, Template, expected
+from gateway.profile.units import Duration
 
 
 def _schema(value: dict[str, Any]) -> dict[str, Any]:
@@ -93,6 +94,8 @@ class Tool(Section):
     """The name of a `[strategies.NAME]`."""
     tags: tuple[Template, ...] = Field(default=(), strict=False)
     """What the answer is about, for purging: `component:{name}`."""
+    invalidates: tuple[Template, ...] = Field(default=(), strict=False)
+    """The tags that a successful call makes untrue: they are purged. For tools that are not read-only."""
     input: ObjectSchema = {"type": "object", "properties": {}}
     """JSON Schema of the arguments; `default`s are filled in, and other arguments are refused."""
     output: ObjectSchema | None = None
@@ -135,5 +138,11 @@ class Warm(Section):
 
     on_start: bool = False
     """Whether to make the calls when the gateway starts."""
+    after_purge: bool = False
+    """Whether to make them again after a purge."""
+    interval: Annotated[Duration, Field(gt=0)] | None = None
+    """How often to make them again; without it, never."""
+    concurrency: Annotated[int, Field(ge=1)] = 4
+    """Most calls at once."""
     calls: tuple[WarmCall, ...] = Field(default=(), strict=False)
     """The calls, each a `[[warm.calls]]`."""

@@ -101,6 +101,14 @@ class Versions(Section):
     """JMESPath from that answer to an object of dist-tags; without a `latest`, the newest stable release is it."""
 
 
+class Watch(Section):
+    """`watch`: whether the upstream has a new release is looked at now and then."""
+
+    interval: Annotated[Duration, Field(gt=0)]
+    """How often. When `latest` has changed, answers about releases that were not asked for by name are purged, `[warm]`
+    runs again, and clients are told."""
+
+
 class HttpUpstream(Politeness):
     """An HTTP API or file server."""
 
@@ -110,6 +118,8 @@ class HttpUpstream(Politeness):
     """What every fetch's path is joined to; `{version}` stands for the resolved release."""
     headers: dict[str, str] = {}
     """Sent with every request."""
+    watch: Watch | None = None
+    """Looks for new releases; needs `versions`."""
     versions: Versions | None = None
     """Where the list of releases is; without it a version is taken as it is."""
 
@@ -124,6 +134,8 @@ class NpmUpstream(Politeness):
         *matching("(@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]*", 'a package such as "vue" or "@varlet/ui"'),
     ]
     """The package's name, such as `@varlet/ui`."""
+    watch: Watch | None = None
+    """Looks for new releases."""
     registry: FixedUrl | None = None
     """The registry's address; without it npm's own configuration says, and where there is none, `cdn`."""
     cdn: FixedUrl = "https://cdn.jsdelivr.net/npm"

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gateway.pipeline.directives import SILENT, Directives
+
 JSON = "application/json"
 
 
@@ -51,6 +53,8 @@ class Fetched:
     """304: the answer that the validators came from still holds, and `body` is empty."""
     immutable: bool = False
     """This document never changes (one file of one release)."""
+    directives: Directives = SILENT
+    """What the answer says about its own freshness."""
     companions: Mapping[Wanted, bytes] = field(default_factory=dict)
     """Other documents that came along in the same download, with the same media type rules and immutability."""
 
