@@ -53,16 +53,10 @@ class Catalogue:
         identities = {name: upstream.identity for name, upstream in upstreams.items()}
         self._pipeline = pipeline
         self._documents = Documents(pipeline, upstreams)
-        self.tools = {
-            name: Tool(
-                name,
-                section,
-                policies[section.strategy],
-                identities,
-                profile.strategies[section.strategy].call_directives,
-            )
-            for name, section in profile.tools.items()
-        }
+        self.tools = {}
+        for name, section in profile.tools.items():
+            directives = profile.strategies[section.strategy].call_directives
+            self.tools[name] = Tool(name, section, policies[section.strategy], identities, directives)
 
     @property
     def definitions(self) -> Sequence[dict[str, Any]]:
@@ -138,16 +132,20 @@ class Catalogue:
 def asked_for(tool: Tool, meta: Mapping[str, Any]) -> Policy:
     """The tool's policy, made stricter by what the call's `_meta` asks for and the strategy allows.
 
-    `{"gateway/cache": {"no-cache": true}}` wants the upstream to be asked, `{"max-age": 60}` nothing older than that many
-    seconds (RFC 9111, section 5.2.1). What is not allowed is ignored, as caches do; what makes no sense is a ToolError.
+    `{"gateway/cache": {"no-cache": true}}` wants the upstream to be asked, `{"max-age": 60}` nothing older than that
+    (RFC 9111, section 5.2.1). What is not allowed is ignored, as caches do; what makes no sense is a ToolError.
     """
     asked = meta.get(PROVENANCE)
     if asked is None:
         return tool.policy
     known = isinstance(asked, Mapping) and not set(asked) - {"no-cache", "max-age"}
     age = asked.get("max-age", 0) if known else None
-    fits = isinstance(age, int | float) and not isinstance(age, bool) and age >= 0
-    if not fits or not isinstance(asked.get("no-cache", False), bool):
+    if (
+        not isinstance(age, int | float)
+        or isinstance(age, bool)
+        or not age >= 0
+        or not isinstance(asked.get("no-cache", False), bool)
+    ):
         raise ToolError(f'_meta["{PROVENANCE}"]: expected {{"no-cache": true}} or {{"max-age": seconds}}')
     policy = tool.policy
     if asked.get("no-cache", False) and "no-cache" in tool.directives:

@@ -14,8 +14,8 @@ from gateway.errors import UpstreamInvalid, UpstreamNotFound, UpstreamRejected
 from gateway.pipeline.freshness import lifetime, new_entry, not_found_entry
 from gateway.pipeline.model import Entry, Loaded, Outcome, Policy, Request
 from gateway.pipeline.pipeline import Pipeline
-from gateway.upstream.content import is_json
-from gateway.upstream.model import JSON, Upstream, Validators, Wanted
+from gateway.upstream.content import is_json, media_type_of
+from gateway.upstream.model import Upstream, Validators, Wanted
 
 LISTING = Wanted("", listing=True)
 """The document that lists an upstream's releases."""
@@ -103,7 +103,7 @@ class Documents:
             immutable=fetched.immutable,
         )
         companions = {
-            _key(source, other, reading): entry(body, media_type=JSON if other.path.endswith(".json") else "text/plain")
+            _key(source, other, reading): entry(body, media_type=media_type_of(other.path))
             for other, body in fetched.companions.items()
         }
         document = entry(
