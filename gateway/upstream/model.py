@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
+from urllib.parse import quote, urlencode
 
 from gateway.pipeline.directives import SILENT, Directives
 
@@ -24,12 +25,12 @@ class Wanted:
     """The document that lists the releases; `path` is then empty."""
 
     def __str__(self) -> str:
-        """The readable, canonical name under which the document is cached."""
+        """The readable, canonical name under which the document is cached; two different documents never share one."""
         if self.listing:
             return "releases"
         release = f"@{self.version}" if self.version is not None else ""
-        query = "?" + "&".join(f"{name}={value}" for name, value in self.query) if self.query else ""
-        headers = "".join(f" {name}: {value}" for name, value in self.headers)
+        query = "?" + urlencode(self.query, quote_via=quote) if self.query else ""
+        headers = "".join(f" {name}: {quote(value)}" for name, value in self.headers)
         return f"{self.path}{release}{query}{headers}"
 
 

@@ -81,7 +81,6 @@ async def test_a_header_with_a_line_break_is_refused(
         assert rig.api.asked == []
 
 
-@pytest.mark.xfail(strict=True, reason="Wanted.__str__ does not encode the values of query and headers")
 async def test_other_questions_are_other_documents(autojump_clock: trio.testing.MockClock, tmp_path: Path) -> None:
     """No two sets of values share a document, however they imitate each other's syntax."""
     text = TOOL + 'query = { a = "{name}", b = "{q}" }\n'
