@@ -40,9 +40,15 @@ class CallResult:
     """What a call of a tool answers: a CallToolResult as the bytes of a JSON object."""
 
     payload: bytes
-    is_error: bool = False
+    message: str | None = None
+    """What went wrong, for an error; None for an answer."""
     answer: Answer | None = None
     """Where it came from; None for an error."""
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the call failed."""
+        return self.message is not None
 
 
 class Catalogue:
@@ -52,7 +58,7 @@ class Catalogue:
         policies = {name: _policy(name, strategy) for name, strategy in profile.strategies.items()}
         identities = {name: upstream.identity for name, upstream in upstreams.items()}
         self._pipeline = pipeline
-        self._documents = Documents(pipeline, upstreams)
+        self.documents = Documents(pipeline, upstreams)
         self.tools = {}
         for name, section in profile.tools.items():
             directives = profile.strategies[section.strategy].call_directives
@@ -85,7 +91,7 @@ class Catalogue:
             reading = Reading(tool.policy if meta is None else asked_for(tool, meta), caller=caller)
             answer = await self._answer(tool, completed, arguments or {}, reading)
         except (ToolError, UpstreamError) as error:
-            return CallResult(render_error(str(error)), is_error=True)
+            return CallResult(render_error(str(error)), message=str(error))
         about = {PROVENANCE: provenance(answer, self._pipeline.clock())}
         return CallResult(with_meta(answer.entry.payload, about), answer=answer)
 
@@ -115,7 +121,7 @@ class Catalogue:
     ) -> Loaded:
         # To refresh a stale result from stale documents would make nothing fresher.
         reading = replace(reading, revalidate=stale is not None)
-        rendered = await tool.answer(self._documents, arguments, given, reading)
+        rendered = await tool.answer(self.documents, arguments, given, reading)
         now = self._pipeline.clock()
         tags = (f"tool:{tool.name}", f"strategy:{tool.policy.name}", *rendered.tags)
         entry = derived_entry(

@@ -158,7 +158,8 @@ def judge(entry: Entry, policy: Policy, now: float) -> Verdict:
         fresh_until = min(fresh_until, entry.stored_at + limit)
     if now < fresh_until:
         return Verdict.FRESH
-    if now < fresh_until + min(entry.stale_while_revalidate, policy.stale_while_revalidate):
+    patient = policy.max_age != float("inf")  # who names an age would rather wait than be served something older
+    if not patient and now < fresh_until + min(entry.stale_while_revalidate, policy.stale_while_revalidate):
         return Verdict.REVALIDATE
     if now < fresh_until + min(entry.stale_if_error, policy.stale_if_error):
         return Verdict.ON_ERROR

@@ -63,7 +63,7 @@ class Policy:
 
     def at_most(self, max_age: float) -> Policy:
         """The policy of a reader who wants nothing older than `max_age` seconds, and would rather wait than that."""
-        return replace(self, max_age=max_age, stale_while_revalidate=0.0)
+        return replace(self, max_age=max_age)
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,7 @@ class Pipeline:
         return count
 
     async def _look_up(self, request: Request, revalidate: bool) -> Answer:
+        began = self.clock()
         kept = self.peek(request) or await self._find(request)
         verdict = Verdict.EXPIRED if kept is None else judge(kept.entry, request.policy, self.clock())
         if kept is not None and verdict is Verdict.FRESH:
@@ -130,7 +131,7 @@ class Pipeline:
                 raise
             log.warning("upstream fails, serving a stale entry", key=request.key, error=str(error))
             return kept
-        fresh = judge(loaded, request.policy, self.clock()) is Verdict.FRESH
+        fresh = loaded.stored_at >= began or judge(loaded, request.policy, self.clock()) is Verdict.FRESH
         return Answer(loaded, Status.MISS if fresh else Status.STALE, "upstream")
 
     async def _find(self, request: Request) -> Answer | None:

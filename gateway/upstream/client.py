@@ -19,6 +19,7 @@ import httpx2
 import trio
 
 from gateway import __version__
+from gateway.pipeline.directives import SILENT, Directives, parse_directives
 from gateway.profile.upstreams import Politeness
 from gateway.upstream.body import Bound, read_body
 from gateway.upstream.egress import Resolver, VettedBackend, resolve
@@ -40,6 +41,7 @@ class Answer:
     content_type: str
     validators: Validators
     not_modified: bool = False
+    directives: Directives = SILENT
 
 
 class Client:
@@ -100,7 +102,8 @@ class Client:
                     body = await read_body(self.upstream, response, bound)
         doing.now = "waiting to try again"
         content_type = response.headers.get("content-type", "")
-        return Answer(body, content_type, _validators(response), response.status_code == 304)
+        directives = parse_directives({name.lower(): value for name, value in response.headers.items()})
+        return Answer(body, content_type, _validators(response), response.status_code == 304, directives)
 
 
 @asynccontextmanager

@@ -46,15 +46,16 @@ class HttpDocuments:
             headers = (*own, *wanted.headers)
         answer = await self._client.get(url, headers=headers, validators=validators)
         if answer.not_modified:
-            return Fetched(b"", validators=validators or answer.validators, not_modified=True)
+            kept = validators or answer.validators
+            return Fetched(b"", validators=kept, not_modified=True, directives=answer.directives)
         media_type, charset = parse_content_type(answer.content_type)
         if wanted.listing:
             # Before it is cached: a listing that can't be used must not stay for as long as one that can.
             body = checked_body(self.name, "the list of releases", answer.body, JSON, charset)
             self.releases(body)
-            return Fetched(body, JSON, answer.validators)
+            return Fetched(body, JSON, answer.validators, directives=answer.directives)
         body = checked_body(self.name, "the answer", answer.body, media_type, charset)
-        return Fetched(body, media_type, answer.validators)
+        return Fetched(body, media_type, answer.validators, directives=answer.directives)
 
     def releases(self, listing: bytes) -> SemanticReleases:
         """The releases that `versions.select` and `versions.tags` find in `listing`; raises UpstreamInvalid."""

@@ -123,8 +123,9 @@ class NpmPackage:
             answer = await self._packument(registry, validators)
             listing = b"" if answer.not_modified else self._learned(answer)
         if answer.not_modified:
-            return Fetched(b"", validators=validators or answer.validators, not_modified=True)
-        return Fetched(listing, JSON, answer.validators)
+            kept = validators or answer.validators
+            return Fetched(b"", validators=kept, not_modified=True, directives=answer.directives)
+        return Fetched(listing, JSON, answer.validators, directives=answer.directives)
 
     async def _packument(self, registry: Registry, validators: Validators | None = None) -> Answer:
         url = registry.packument(self._section.package)

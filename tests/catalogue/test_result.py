@@ -57,11 +57,11 @@ def test_splice(value: Any, meta: dict[str, Any]) -> None:
 
 def test_provenance() -> None:
     """Age counts from the oldest source, expiry from now; neither says more than a millisecond."""
-    entry = new_entry(b"", Policy("s", ttl=60), 1000.0)
+    entry = new_entry(b"", Policy("s", ttl=60), 1000.0, tags=("t",))
     about = provenance(Answer(entry, Status.HIT, "memory"), 1010.00049)
-    assert about == {"status": "hit", "tier": "memory", "age": 10.0, "expires": 50.0}
+    assert about == {"status": "hit", "tier": "memory", "age": 10.0, "expires": 50.0, "tags": ("t",)}
     stale = provenance(Answer(entry, Status.STALE, "disk"), 1070.0)
-    assert stale == {"status": "stale", "tier": "disk", "age": 70.0, "expires": -10.0}
+    assert stale == {"status": "stale", "tier": "disk", "age": 70.0, "expires": -10.0, "tags": ("t",)}
 
 
 def test_an_entry_of_a_moment_from_now() -> None:
