@@ -2,37 +2,71 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
-from cyclopts import App
+from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 from gateway import __version__
 from gateway.cli.call import call
 from gateway.cli.check import check
-from gateway.cli.run import report
+from gateway.cli.run import INTERRUPTED, MISUSED, report
 from gateway.cli.schema import schema
 from gateway.cli.serve import serve
 from gateway.cli.show import show
 from gateway.cli.stdio import stdio
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, StartError
+from gateway.profile.faults import did_you_mean
+
+
+def usage(error: CycloptsError) -> str:
+    """What is wrong with the arguments, in one line."""
+    sentence = str(error).rstrip(".")
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        word = error.unused_tokens[0]
+        expected = "argument" if error.command_chain else "command"
+        likely = None if error.command_chain else did_you_mean(word, COMMANDS)
+        sentence = f"unknown {expected} {word!r}" + (f", did you mean {likely}?" if likely else "")
+    where = " ".join(["gateway", *(error.command_chain or ()), "--help"])
+    return f"gateway: {sentence}; see {where}\n"
+
 
 app = App(
     name="gateway",
     help="A declarative gateway between AI agents (MCP) and the APIs they read, tuned by TOML alone.",
     version=__version__,
     result_action="return_value",
+    print_error=False,
+    exit_on_error=False,
 )
 app.default(serve)
 for command in (serve, stdio, call, check, show, schema):
     app.command(command)
+COMMANDS = ("serve", "stdio", "call", "check", "show", "schema")
 
 
 def main() -> None:
     """Run the command that the process's arguments name, and exit with its code."""
     try:
+        if sys.stdout is None or sys.stderr is None:
+            # The next files and sockets would get their numbers, and be written into.
+            raise StartError("stdout and stderr have to be open; /dev/null will do")
         code = app()
+        sys.stdout.flush()
+    except CycloptsError as error:
+        sys.stderr.write(usage(error))
+        code = MISUSED
     except GatewayError as error:
         code = report(error)
+    except BrokenPipeError:
+        # Who read our output has seen enough. Python would complain when it flushes the rest at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = 1
+    except OSError as error:
+        code = report(StartError(f"can't write the output: {error.strerror or error}"))
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
     sys.exit(code)
 
 

@@ -59,11 +59,12 @@ async def open_gateway(profile: Profile, environ: Mapping[str, str] = os.environ
     """
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(trio_asyncio.open_loop())
-        services = await stack.enter_async_context(_cancelled_at_the_end())
         clock = Clock()
         memory = MemoryTier(profile.cache.memory, clock) if profile.cache.memory.enabled else None
-        disk = await _open_disk(stack, services, profile, clock)
-        upstreams = {name: await _open_upstream(stack, services, profile, name, environ) for name in profile.upstreams}
+        disk = await _open_disk(stack, profile, clock)
+        downloads = await stack.enter_async_context(_cancelled_at_the_end())
+        upstreams = {name: await _open_upstream(stack, downloads, profile, name, environ) for name in profile.upstreams}
+        stack.callback(downloads.cancel_scope.cancel)  # before the connections that they use are closed
         writes = await stack.enter_async_context(_finished_at_the_end())
         loads = await stack.enter_async_context(_cancelled_at_the_end())
         lower = [Metered(disk)] if disk is not None else []
@@ -71,7 +72,7 @@ async def open_gateway(profile: Profile, environ: Mapping[str, str] = os.environ
         yield Gateway(profile, Catalogue(profile, pipeline, upstreams), pipeline, memory, disk)
 
 
-async def _open_disk(stack: AsyncExitStack, services: trio.Nursery, profile: Profile, clock: Clock) -> DiskTier | None:
+async def _open_disk(stack: AsyncExitStack, profile: Profile, clock: Clock) -> DiskTier | None:
     section = profile.cache.disk
     if not section.enabled:
         return None
@@ -80,13 +81,14 @@ async def _open_disk(stack: AsyncExitStack, services: trio.Nursery, profile: Pro
     except TierError as error:
         log.warning("serving without the disk tier", key="cache.disk.path", error=str(error))
         return None
+    services = await stack.enter_async_context(_cancelled_at_the_end())
     await services.start(disk.run)
     await services.start(Janitor(disk, section.cleanup_interval).run)
     return disk
 
 
 async def _open_upstream(
-    stack: AsyncExitStack, services: trio.Nursery, profile: Profile, name: str, environ: Mapping[str, str]
+    stack: AsyncExitStack, downloads: trio.Nursery, profile: Profile, name: str, environ: Mapping[str, str]
 ) -> Upstream:
     section = profile.upstreams[name]
     match section.type:
@@ -104,7 +106,7 @@ async def _open_upstream(
                     cwd=Path.cwd(),
                     home=Path.home(),
                     wanted_patterns=wanted,
-                    flights=SingleFlight(services),
+                    flights=SingleFlight(downloads),
                 )
             )
         case _:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 
+import structlog
 import trio
 
 from gateway.errors import GatewayError
 from gateway.profile.loader import Loaded, load_profile
 from gateway.telemetry.logs import set_up_logging
 
+log = structlog.get_logger(__name__)
+
 FAILED = 1
+MISUSED = 2
+"""Arguments that no command takes; as most programs have it."""
+INTERRUPTED = 128 + 2
+"""As a shell counts a process that SIGINT ended."""
 
 
 def load(name: str, overrides: Sequence[str]) -> Loaded:
@@ -24,7 +32,8 @@ def load(name: str, overrides: Sequence[str]) -> Loaded:
 
 def report(error: GatewayError) -> int:
     """Say on stderr what went wrong; the exit code of a command that failed."""
-    sys.stderr.write(f"gateway: {error}\n")
+    if sys.stderr is not None:
+        sys.stderr.write(f"gateway: {error}\n")
     return FAILED
 
 
@@ -36,8 +45,17 @@ def run(main: Callable[[], Awaitable[int]]) -> int:
     except* GatewayError as group:
         codes.append(report(_first(group)))
     except* KeyboardInterrupt:
-        codes.append(130)
+        codes.append(INTERRUPTED)
     return codes[-1]
+
+
+async def stop_on_signal(stop: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    """Set `stop` at SIGTERM and SIGINT; runs until cancelled."""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
+        async for number in signals:
+            log.info("stopping", signal=signal.Signals(number).name)
+            stop.set()
 
 
 def _first(group: BaseExceptionGroup[GatewayError]) -> GatewayError:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from functools import partial
 
 import orjson
-import structlog
 import trio
 
 from gateway.assembly import Gateway, open_gateway
 from gateway.cli.options import Overrides, ProfileName
-from gateway.cli.run import load, run
+from gateway.cli.run import load, run, stop_on_signal
 from gateway.profile.loader import Loaded
-
-log = structlog.get_logger(__name__)
 
 
 def serve(*, profile: ProfileName = "development", set_: Overrides = ()) -> int:
@@ -29,7 +25,7 @@ async def _serve(loaded: Loaded) -> int:
 
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
-        await nursery.start(_stop_on_signal, stop)
+        await nursery.start(stop_on_signal, stop)
         async with open_gateway(loaded.profile) as gateway:
             listening = listen(gateway)
             server = partial(serve_http, gateway, listening, stop)
@@ -42,18 +38,12 @@ async def _serve(loaded: Loaded) -> int:
     return 0
 
 
-async def _stop_on_signal(stop: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        task_status.started()
-        async for number in signals:
-            log.info("stopping", signal=signal.Signals(number).name)
-            stop.set()
-
-
 def _greeting(loaded: Loaded, gateway: Gateway, mcp: list[str], admin: list[str]) -> str:
     """What was started, from what, and what to paste into a client."""
+    from gateway.serving.hosts import reachable
+
     section = loaded.profile.server
-    urls = [f"http://{address}{section.path}" for address in mcp]
+    urls = [f"http://{reachable(address)}{section.path}" for address in mcp]
     client = {"mcpServers": {section.name: {"type": "http", "url": urls[0]}}}
     lines = [
         f"gateway: {section.title or section.name} at {' '.join(urls)}",
@@ -62,7 +52,7 @@ def _greeting(loaded: Loaded, gateway: Gateway, mcp: list[str], admin: list[str]
         f"  tiers     {_tiers(gateway)}",
     ]
     if admin:
-        lines.append(f"  admin     {' '.join(f'http://{address}' for address in admin)} (/healthz, /readyz)")
+        lines.append(f"  admin     {' '.join(f'http://{reachable(address)}' for address in admin)} (/healthz, /readyz)")
     lines.append(f"  client    {orjson.dumps(client).decode()}")
     return "\n".join(lines) + "\n"
 

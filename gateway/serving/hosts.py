@@ -63,6 +63,11 @@ async def answer(send: ASGISendCallable, status: int, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
+def reachable(address: str) -> str:
+    """The address by which a client on this machine reaches a bound one, and which is served: no `0.0.0.0:8765`."""
+    return f"{_bound_name(address)}:{address.rpartition(':')[2]}"
+
+
 def _bound_name(address: str) -> str:
     """The Host that a bound address is asked by: its address, unless it is the one that means all of them."""
     host = address.rpartition(":")[0].lower()

@@ -16,6 +16,7 @@ from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallabl
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
 from gateway.assembly import Gateway
+from gateway.profile.profile import Profile
 from gateway.serving.admin.site import build_site
 from gateway.serving.hosts import HostCheck, answer
 from gateway.serving.mcp_server import build_server
@@ -79,25 +80,27 @@ async def serve_http(
         gateway.profile.admin.allowed_hosts,
     )
     async with manager.run(), trio.open_nursery() as nursery:
-        await nursery.start(_serve_sockets, endpoint, listening.mcp, section.drain_timeout, stop)
+        await nursery.start(_serve_sockets, endpoint, listening.mcp, gateway.profile, stop)
         if listening.admin:
-            await nursery.start(_serve_sockets, site, listening.admin, section.drain_timeout, stop)
+            await nursery.start(_serve_sockets, site, listening.admin, gateway.profile, stop)
         task_status.started()
 
 
 async def _serve_sockets(
     app: HostCheck,
     sockets: Sequence[socket.socket],
-    drain_timeout: float,
+    profile: Profile,
     stop: trio.Event,
     *,
     task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     config = Config()
     config.bind = [f"fd://{sock.detach()}" for sock in sockets]
-    config.graceful_timeout = drain_timeout
+    config.graceful_timeout = profile.server.drain_timeout
     config.keep_alive_max_requests = 1_000_000
-    config.read_timeout = 60  # seconds; the default waits for ever for a body that stops half way
+    # The default waits for ever for a body that stops half way. It runs while a request is answered, too, so it has to
+    # be longer than that may take: at worst four documents of one upstream, one after the other.
+    config.read_timeout = 60 + round(4 * max((each.timeout for each in profile.upstreams.values()), default=0))
     config.include_server_header = False
     config.errorlog = logging.getLogger("hypercorn.error")
     config.accesslog = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Sequence
 
@@ -33,8 +32,9 @@ def address_of(sock: socket.socket) -> str:
 def _bind_one(key: str, address: str) -> socket.socket:
     host, _, port = address.rpartition(":")
     family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock = None
     try:
+        sock = socket.socket(family, socket.SOCK_STREAM)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -42,7 +42,8 @@ def _bind_one(key: str, address: str) -> socket.socket:
         # Two sockets may be bound to one port as long as neither listens; only listening settles it.
         sock.listen(1024)
     except OSError as error:
-        sock.close()
-        reason = os.strerror(error.errno) if error.errno else str(error)
+        if sock is not None:
+            sock.close()
+        reason = error.strerror or str(error)
         raise StartError(f"{key}: can't listen on {address}: {reason}") from error
     return sock

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
@@ -11,7 +11,9 @@ import structlog
 import trio
 from mcp.server.stdio import stdio_server
 
+from gateway.errors import GatewayError
 from gateway.serving.mcp_server import build_server
+from gateway.serving.under_way import UnderWay
 
 if TYPE_CHECKING:
     import anyio
@@ -23,17 +25,33 @@ log = structlog.get_logger(__name__)
 _CHUNK = 65536
 
 
-async def serve_stdio(gateway: Gateway, stdin: int, stdout: int) -> None:
-    """Serve one client over two file descriptors until it closes `stdin`; can be cancelled at any time.
+async def serve_stdio(gateway: Gateway, stdin: int, stdout: int, stop: trio.Event) -> None:
+    """Serve one client over two file descriptors until it closes `stdin` or `stop` is set.
 
-    Reads and writes happen in threads, so that pipes, files and terminals all do; a thread that waits for input when
-    this is cancelled is left behind, and keeps no lock that the interpreter's exit would wait for.
+    Requests under way are answered first, for at most `server.drain_timeout`; can be cancelled at any time. Reads and
+    writes happen in threads, so that pipes, files and terminals all do; a thread that waits for input when this ends is
+    left behind, and keeps no lock that the interpreter's exit would wait for.
+    Raises GatewayError when a descriptor can't be read or written.
     """
+    section = gateway.profile.server
     server = build_server(gateway)
-    lines = cast("anyio.AsyncFile[str]", _Lines(stdin, gateway.profile.server.max_body_size))
+    lines = cast("anyio.AsyncFile[str]", Lines(stdin, section.max_body_size, stop))
     out = cast("anyio.AsyncFile[str]", _Out(stdout))
-    async with stdio_server(lines, out) as (incoming, outgoing):
-        await server.run(incoming, outgoing, server.create_initialization_options())
+    under_way = UnderWay()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_give_up, stop, section.drain_timeout, nursery.cancel_scope)
+        async with stdio_server(lines, out) as (incoming, outgoing):
+            await server.run(
+                under_way.reading(incoming), under_way.writing(outgoing), server.create_initialization_options()
+            )
+        nursery.cancel_scope.cancel()
+
+
+async def _give_up(stop: trio.Event, patience: float, scope: trio.CancelScope) -> None:
+    await stop.wait()
+    await trio.sleep(patience)
+    log.warning("requests under way were cut off", key="server.drain_timeout")
+    scope.cancel()
 
 
 @contextmanager
@@ -48,17 +66,22 @@ def protocol_stdout() -> Iterator[int]:
         os.close(private)
 
 
-class _Lines:
-    """The lines of a descriptor, as text; a line longer than `limit` bytes is dropped and logged."""
+class Lines:
+    """The lines of a descriptor, as text; a line longer than `limit` bytes is dropped and logged.
 
-    def __init__(self, descriptor: int, limit: int) -> None:
+    They end with the descriptor or when `stop` is set, and `stop` is set then in either case.
+    """
+
+    def __init__(self, descriptor: int, limit: int, stop: trio.Event) -> None:
         self._descriptor = descriptor
         self._limit = limit
+        self._stop = stop
 
-    async def __aiter__(self) -> AsyncIterator[str]:
+    async def __aiter__(self) -> AsyncGenerator[str, None]:
+        """Each line that is not empty, without its end; what is no UTF-8 is replaced, and then no valid message."""
         buffer = bytearray()
         dropping = False
-        while chunk := await trio.to_thread.run_sync(os.read, self._descriptor, _CHUNK, abandon_on_cancel=True):
+        while chunk := await self._read():
             buffer += chunk
             *lines, rest = buffer.split(b"\n")
             for line in lines:
@@ -72,6 +95,25 @@ class _Lines:
                 buffer, dropping = bytearray(), True
         if buffer.strip() and not dropping:
             yield buffer.decode("utf-8", "replace")
+        self._stop.set()
+
+    async def _read(self) -> bytes:
+        chunk = b""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._cancel_at_stop, nursery.cancel_scope)
+            chunk = await trio.to_thread.run_sync(self._read_some, abandon_on_cancel=True)
+            nursery.cancel_scope.cancel()
+        return chunk
+
+    async def _cancel_at_stop(self, scope: trio.CancelScope) -> None:
+        await self._stop.wait()
+        scope.cancel()
+
+    def _read_some(self) -> bytes:
+        try:
+            return os.read(self._descriptor, _CHUNK)
+        except OSError as error:
+            raise GatewayError(f"stdin can't be read: {error.strerror}") from error
 
     def _drop(self) -> None:
         log.warning("message dropped", key="server.max_body_size", limit=self._limit)
@@ -92,5 +134,8 @@ class _Out:
 
 def _write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+    try:
+        while view:
+            view = view[os.write(descriptor, view) :]
+    except OSError as error:
+        raise GatewayError(f"stdout can't be written: {error.strerror}") from error

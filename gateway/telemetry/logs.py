@@ -69,12 +69,14 @@ def _strip(logger: Any, name: str, event: EventDict) -> EventDict:
 def _escape(logger: Any, name: str, event: EventDict) -> EventDict:
     """Line feeds, escape sequences and other controls in values, escaped; tracebacks keep their lines."""
     return {
-        key: value if key == "exception" or not isinstance(value, str) or value.isprintable() else _printable(value)
+        key: "\n".join(map(_printable, value.split("\n"))) if key == "exception" else _printable(value)
         for key, value in event.items()
     }
 
 
-def _printable(value: str) -> str:
+def _printable(value: Any) -> Any:
+    if not isinstance(value, str) or value.isprintable():
+        return value
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape", "backslashreplace").decode()
         for character in value
