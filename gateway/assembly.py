@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import assert_never
 
@@ -17,6 +18,7 @@ from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.template import path_glob
 from gateway.errors import TierError
 from gateway.pipeline.clock import Clock
+from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.metered import Metered
 from gateway.pipeline.pipeline import Pipeline
 from gateway.pipeline.single_flight import SingleFlight
@@ -26,7 +28,10 @@ from gateway.tiers.memory import MemoryTier
 from gateway.upstream.http import open_http
 from gateway.upstream.model import Upstream
 from gateway.upstream.npm import open_npm
+from gateway.watch.changes import Changes
 from gateway.watch.janitor import Janitor
+from gateway.watch.versions import VersionWatch
+from gateway.watch.warmer import Warmer
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +48,20 @@ class Gateway:
     pipeline: Pipeline
     memory: MemoryTier | None
     disk: DiskTier | None
+    warmer: Warmer
+    changes: Changes
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests are welcome, as `server.ready_after` has it."""
+        return self.profile.server.ready_after == "start" or self.warmer.warmed.is_set()
+
+    async def purge(self, selector: Selector, *, soft: bool = False) -> int:
+        """Purge as the pipeline does, and warm again where the profile says so."""
+        try:
+            return await self.pipeline.purge(selector, soft=soft)
+        finally:
+            self.warmer.purged()
 
     @property
     def tiers(self) -> tuple[str, ...]:
@@ -51,11 +70,14 @@ class Gateway:
 
 
 @asynccontextmanager
-async def open_gateway(profile: Profile, environ: Mapping[str, str] = os.environ) -> AsyncIterator[Gateway]:
+async def open_gateway(
+    profile: Profile, environ: Mapping[str, str] = os.environ, *, ahead: bool = True
+) -> AsyncIterator[Gateway]:
     """A gateway made of `profile`, running until the block ends.
 
     Closing cancels the loads under way, waits for what they brought to be written, stops the services and closes the
-    resources, in that order. What can't be opened but can be done without (the disk tier) is logged.
+    resources, in that order. What can't be opened but can be done without (the disk tier) is logged. `ahead` is whether
+    to work ahead of requests: to warm, and to look for new releases.
     """
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(trio_asyncio.open_loop())
@@ -68,8 +90,30 @@ async def open_gateway(profile: Profile, environ: Mapping[str, str] = os.environ
         writes = await stack.enter_async_context(_finished_at_the_end())
         loads = await stack.enter_async_context(_cancelled_at_the_end())
         lower = [Metered(disk)] if disk is not None else []
-        pipeline = Pipeline(memory, lower, clock, loads=loads, writes=writes)
-        yield Gateway(profile, Catalogue(profile, pipeline, upstreams), pipeline, memory, disk)
+        absent = ["disk"] if disk is None and profile.cache.disk.enabled else []
+        pipeline = Pipeline(memory, lower, clock, loads=loads, writes=writes, absent=absent)
+        catalogue = Catalogue(profile, pipeline, upstreams)
+        gateway = Gateway(profile, catalogue, pipeline, memory, disk, Warmer(catalogue, profile.warm), Changes())
+        if ahead:
+            await _start_working_ahead(stack, gateway)
+        yield gateway
+
+
+async def _start_working_ahead(stack: AsyncExitStack, gateway: Gateway) -> None:
+    services = await stack.enter_async_context(_cancelled_at_the_end())
+    await services.start(gateway.warmer.run)
+    for name, section in gateway.profile.upstreams.items():
+        if section.watch is not None:
+            changed = partial(_new_release, gateway)
+            watch = VersionWatch(gateway.catalogue.documents, name, section.watch.interval, changed)
+            await services.start(watch.run)
+
+
+async def _new_release(gateway: Gateway, upstream: str, _before: str, _latest: str) -> None:
+    """What depends on which release is the latest is stale now; an old answer may still stand in for a failure."""
+    await gateway.pipeline.purge(Selector("tag", f"floating:{upstream}"), soft=True)
+    gateway.warmer.request()
+    gateway.changes.announce()
 
 
 async def _open_disk(stack: AsyncExitStack, profile: Profile, clock: Clock) -> DiskTier | None:

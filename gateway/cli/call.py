@@ -34,7 +34,7 @@ async def _call(loaded: Loaded, tool: str, arguments: Sequence[str], text: bool)
     if declared is None:
         raise GatewayError(f"no tool {tool!r}; the profile {loaded.name} declares {', '.join(loaded.profile.tools)}")
     given = parse_arguments(arguments, declared.input.get("properties", {}))
-    async with open_gateway(loaded.profile) as gateway:
+    async with open_gateway(loaded.profile, ahead=False) as gateway:
         result = await gateway.catalogue.call(tool, given)
     answer = orjson.loads(result.payload)
     if text:

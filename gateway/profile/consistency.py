@@ -70,6 +70,11 @@ def _tiers(profile: Profile) -> Iterator[Contradiction]:
 
 def _strategies(profile: Profile) -> Iterator[Contradiction]:
     memory, disk = profile.cache.memory, profile.cache.disk
+    for name, strategy in profile.strategies.items():
+        used = {tier for tier in strategy.tiers if (memory if tier == "memory" else disk).enabled}
+        if not used and (memory.enabled or disk.enabled):
+            keys: tuple[KeyPath, ...] = (("strategies", name, "tiers"),)
+            yield Contradiction(keys, "no tier that is in use may hold the answers", 'name "memory", "disk" or both')
     last, tier = ("disk", disk) if disk.enabled else ("memory", memory)
     if not tier.enabled:
         return
@@ -90,6 +95,12 @@ def _tools(profile: Profile) -> Iterator[Contradiction]:
         if tool.annotations.read_only and tool.annotations.destructive:
             keys = ((*path, "annotations", "destructive"), (*path, "annotations", "read_only"))
             yield Contradiction(keys, "what only reads destroys nothing", "if it may delete, set read_only = false")
+        if tool.annotations.read_only and tool.invalidates:
+            yield Contradiction(
+                ((*path, "invalidates"), (*path, "annotations", "read_only")),
+                "what only reads makes nothing untrue, and its answers come from the cache",
+                "if it changes something, set annotations.read_only = false",
+            )
         if tool.result.format == "text" and tool.output is not None:
             yield Contradiction(
                 ((*path, "output"), (*path, "result", "format")),
@@ -114,6 +125,12 @@ def _nearest(path: KeyPath, tool: Tool) -> Iterator[Contradiction]:
 
 def _warming(profile: Profile) -> Iterator[Contradiction]:
     warm = profile.warm
+    if profile.server.ready_after == "warm" and not warm.on_start:
+        yield Contradiction(
+            (("server", "ready_after"), ("warm", "on_start")),
+            "nothing is warmed on start, so there is nothing to wait for",
+            "set warm.on_start = true",
+        )
     if warm.on_start and not warm.calls:
         yield Contradiction((("warm", "on_start"),), "there are no calls to make", "add a [[warm.calls]]")
     for index, call in enumerate(warm.calls):

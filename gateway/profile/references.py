@@ -18,6 +18,8 @@ from gateway.profile.tools import Fetch, Tool
 from gateway.profile.upstreams import HttpUpstream, Upstream
 
 _VERSION = frozenset({"version"})
+_OWN_TAGS = frozenset({"tool", "upstream", "strategy", "floating"})
+"""Prefixes of the tags that every entry has of itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,11 @@ def _tool(path: KeyPath, tool: Tool, profile: Profile, declared: Declared) -> It
         yield from _fetch(at, fetch, arguments, profile.upstreams.get(fetch.upstream))
     for index, tag in enumerate(tool.tags):
         yield from _template((*path, "tags", index), tag, arguments | _VERSION)
+        prefix = tag.partition(":")[0]
+        if ":" in tag and prefix in _OWN_TAGS:
+            yield Finding((*path, "tags", index), f"another prefix than {prefix}:, which the gateway gives itself")
+    for index, tag in enumerate(tool.invalidates):
+        yield from _template((*path, "invalidates", index), tag, arguments)
     for argument in tool.normalize:
         yield from _argument((*path, "normalize", argument), argument, arguments, at_key=True)
     required = tool.input.get("required", [])
@@ -113,6 +120,10 @@ def _defaults(path: KeyPath, tool: Tool) -> Iterator[Finding]:
 
 def _upstream(path: KeyPath, upstream: Upstream) -> Iterator[Finding]:
     if isinstance(upstream, HttpUpstream):
+        if upstream.watch is not None and upstream.versions is None:
+            yield Finding(
+                (*path, "watch"), "the key versions beside watch, which says where releases are listed", "none"
+            )
         for field in sorted(fields(upstream.base_url) - _VERSION):
             yield Finding((*path, "base_url"), "no field but {version}", f"{{{field}}}", did_you_mean(field, _VERSION))
 

@@ -20,6 +20,7 @@ from gateway.profile.profile import Profile
 from gateway.serving.admin.site import build_site
 from gateway.serving.hosts import HostCheck, answer
 from gateway.serving.mcp_server import build_server
+from gateway.serving.notify import Notifier
 from gateway.serving.sockets import address_of, bind
 
 
@@ -62,8 +63,9 @@ async def serve_http(
 ) -> None:
     """Serve until `stop` is set, then let the requests under way finish for at most `server.drain_timeout`."""
     section = gateway.profile.server
+    notifier = Notifier(gateway.changes)
     manager = StreamableHTTPSessionManager(
-        build_server(gateway),
+        build_server(gateway, notifier),
         json_response=section.response == "json",
         stateless=True,
         max_request_body_size=section.max_body_size,
@@ -83,7 +85,12 @@ async def serve_http(
         await nursery.start(_serve_sockets, endpoint, listening.mcp, gateway.profile, stop)
         if listening.admin:
             await nursery.start(_serve_sockets, site, listening.admin, gateway.profile, stop)
-        task_status.started()
+        async with trio.open_nursery() as notifying:
+            await notifying.start(notifier.run)
+            task_status.started()
+            await stop.wait()
+            notifier.close()
+            notifying.cancel_scope.cancel()
 
 
 async def _serve_sockets(

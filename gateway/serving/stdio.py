@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, cast
 
 import structlog
 import trio
+from mcp.server.lowlevel import NotificationOptions
 from mcp.server.stdio import stdio_server
 
 from gateway.errors import GatewayError
 from gateway.serving.mcp_server import build_server
+from gateway.serving.notify import Notifier
 from gateway.serving.under_way import UnderWay
 
 if TYPE_CHECKING:
@@ -34,15 +36,20 @@ async def serve_stdio(gateway: Gateway, stdin: int, stdout: int, stop: trio.Even
     Raises GatewayError when a descriptor can't be read or written.
     """
     section = gateway.profile.server
-    server = build_server(gateway)
+    notifier = Notifier(gateway.changes)
+    server = build_server(gateway, notifier)
+    notifier.remember_client(server)
     lines = cast("anyio.AsyncFile[str]", Lines(stdin, section.max_body_size, stop))
     out = cast("anyio.AsyncFile[str]", _Out(stdout))
-    under_way = UnderWay()
+    under_way = UnderWay(at_end=notifier.close)
     async with trio.open_nursery() as nursery:
+        await nursery.start(notifier.run)
         nursery.start_soon(_give_up, stop, section.drain_timeout, nursery.cancel_scope)
         async with stdio_server(lines, out) as (incoming, outgoing):
             await server.run(
-                under_way.reading(incoming), under_way.writing(outgoing), server.create_initialization_options()
+                under_way.reading(incoming),
+                under_way.writing(outgoing),
+                server.create_initialization_options(NotificationOptions(tools_changed=True)),
             )
         nursery.cancel_scope.cancel()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -14,9 +15,13 @@ from mcp_types import JSONRPCError, JSONRPCRequest, JSONRPCResponse, RequestId
 
 
 class UnderWay:
-    """Puts the end of a client's stream off until its requests are answered; the SDK would cancel them there."""
+    """Puts the end of a client's stream off until its requests are answered; the SDK would cancel them there.
 
-    def __init__(self) -> None:
+    `at_end` is called when the end is seen: it ends what would go on for as long as the client listens.
+    """
+
+    def __init__(self, at_end: Callable[[], None] = lambda: None) -> None:
+        self.at_end = at_end
         self._ids: set[RequestId] = set()
         self._none = trio.Event()
         self._none.set()
@@ -63,6 +68,7 @@ class Reading:
         try:
             item = await self._stream.receive()
         except anyio.EndOfStream:
+            self._under_way.at_end()
             await self._under_way.wait_none()
             raise
         if isinstance(item, SessionMessage) and isinstance(item.message, JSONRPCRequest):

@@ -9,6 +9,7 @@ import orjson
 import trio
 
 from gateway.errors import GatewayError, UpstreamNotFound
+from gateway.pipeline.directives import SILENT, Directives
 from gateway.upstream.model import JSON, Fetched, Validators, Wanted
 from gateway.upstream.versions import SemanticReleases
 
@@ -28,6 +29,7 @@ class FakeUpstream:
     etag: str = ""
     delay: float = 0.0
     """Seconds that an answer takes, on Trio's clock."""
+    directives: Directives = SILENT
     companions: Mapping[Wanted, bytes] = field(default_factory=dict)
     asked: list[Wanted] = field(default_factory=list)
     conditions: list[Validators | None] = field(default_factory=list)
@@ -52,6 +54,7 @@ class FakeUpstream:
             self.media_type,
             Validators(self.etag),
             immutable=self.immutable,
+            directives=self.directives,
             companions=self.companions,
         )
 

@@ -82,6 +82,14 @@ TOOL = """
             "[admin]\nbind = ['192.0.2.1:1']",
             "2:9: admin.bind[0]: warning: whoever reaches this address can purge the cache",
         ),
+        (
+            "[server]\nready_after = 'warm'",
+            "2:1: server.ready_after: warning: nothing is warmed on start, so there is nothing to wait for",
+        ),
+        (
+            "[strategies.s]\nttl = '1m'\ntiers = []",
+            "3:1: strategies.s.tiers: warning: no tier that is in use may hold the answers",
+        ),
     ],
 )
 def test_one_contradiction(folder: Folder, text: str, line: str) -> None:
@@ -137,6 +145,11 @@ def test_one_contradiction(folder: Folder, text: str, line: str) -> None:
         (
             "[[warm.calls]]\ntool = 't'\narguments = { name = 'x' }\neach = { name = ['y'] }",
             "14:15: warm.calls[0].arguments.name: warning: the argument name is in arguments and in each",
+        ),
+        (
+            "invalidates = ['thing']",
+            "12:1: tools.t.invalidates: warning: what only reads makes nothing untrue, and its answers come from the "
+            "cache",
         ),
     ],
 )

@@ -59,6 +59,23 @@ PROFILE = """
             "15:9: tools.t.fetch.version: expected the key version, for the {version} of base_url, found none",
         ),
         ("/{version}", "/{vers}", "5:12: upstreams.docs.base_url: expected no field but {version}, found {vers}"),
+        (
+            'required = ["name"]',
+            'required = ["name"]\ntags = ["tool:{name}"]',
+            "15:9: tools.t.tags[0]: expected another prefix than tool:, which the gateway gives itself, "
+            'found "tool:{name}"',
+        ),
+        (
+            'required = ["name"]',
+            'required = ["name"]\ninvalidates = ["thing:{nmae}"]',
+            "15:16: tools.t.invalidates[0]: expected one of the declared arguments: name or version, found {nmae}",
+        ),
+        (
+            "[upstreams.package]",
+            'watch = { interval = "1m" }\n[upstreams.package]',
+            "6:13: upstreams.docs.watch: expected the key versions beside watch, which says where releases are listed, "
+            "found none",
+        ),
     ],
 )
 def test_names_that_lead_nowhere(folder: Folder, old: str, new: str, line: str) -> None:

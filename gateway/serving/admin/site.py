@@ -20,13 +20,13 @@ def build_site(gateway: Gateway, stop: trio.Event) -> QuartTrio:
 
     @site.get("/readyz")
     async def readiness() -> tuple[dict[str, object], int]:
-        """Whether new requests are welcome: 200 while they are, 503 while the gateway drains."""
-        ready = not stop.is_set()
+        """Whether new requests are welcome: 200 while they are, 503 while the gateway warms up or drains."""
+        status = "draining" if stop.is_set() else "ready" if gateway.ready else "warming"
         about: dict[str, object] = {
-            "status": "ready" if ready else "draining",
+            "status": status,
             "tools": len(gateway.catalogue.tools),
             "tiers": list(gateway.tiers),
         }
-        return about, 200 if ready else 503
+        return about, 200 if status == "ready" else 503
 
     return site

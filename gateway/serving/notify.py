@@ -1,0 +1,47 @@
+"""MCP's change notifications: to listen streams of the modern era, and to the one client of a handshake over stdio."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mcp_types as types
+import structlog
+import trio
+from mcp.server.lowlevel import Server
+from mcp.server.session import ServerSession
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ToolsListChanged
+
+from gateway.watch.changes import Changes
+
+log = structlog.get_logger(__name__)
+
+
+class Notifier:
+    """Passes on what `changes` announces. A client of the handshake era over HTTP has no stream to be told on."""
+
+    def __init__(self, changes: Changes) -> None:
+        self._changes = changes
+        self._bus = InMemorySubscriptionBus()
+        self._session: ServerSession | None = None
+        self.listen = ListenHandler(self._bus)
+
+    def remember_client(self, server: Server[Any]) -> None:
+        """Keep the session of a client that completes the handshake, where one connection is one client (stdio)."""
+
+        async def initialized(context: Any, _params: types.NotificationParams) -> None:
+            self._session = context.session
+
+        server.add_notification_handler("notifications/initialized", types.NotificationParams, initialized)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Notify at every change, until cancelled."""
+        with self._changes.subscribe() as changes:
+            task_status.started()
+            async for _ in changes:
+                await self._bus.publish(ToolsListChanged())
+                if self._session is not None:
+                    await self._session.send_tool_list_changed()
+
+    def close(self) -> None:
+        """End the listen streams, each with its final answer: a drain would wait for them."""
+        self.listen.close()

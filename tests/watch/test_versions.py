@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import trio
+import trio.testing
+
+from gateway.errors import UpstreamUnavailable
+from gateway.watch.versions import VersionWatch
+from tests.catalogue.rig import open_rig
+from tests.fakes.upstream import FakeUpstream
+
+
+async def test_a_new_release_is_noticed_once(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    """The first look learns what the latest is; another one later is told once, with what it was before."""
+    told = []
+
+    async def changed(*about: str) -> None:
+        told.append(about)
+
+    async with open_rig(tmp_path, "", api=FakeUpstream(releases_listed=["1.0.0"])) as rig:
+        watch = VersionWatch(rig.catalogue.documents, "api", 600, changed)
+        await nursery.start(watch.run)
+        await trio.sleep(1300)
+        assert (watch.latest, told) == ("1.0.0", [])
+        rig.api.releases_listed = ["1.1.0", "1.0.0"]
+        await trio.sleep(1300)
+        assert (watch.latest, told) == ("1.1.0", [("api", "1.0.0", "1.1.0")])
+
+
+async def test_an_upstream_that_is_down_is_asked_again(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    """A look that fails is logged and forgotten."""
+
+    async def changed(*_: str) -> None:
+        raise AssertionError
+
+    api = FakeUpstream(documents={"releases": UpstreamUnavailable("api", "down")})
+    async with open_rig(tmp_path, "", api=api) as rig:
+        watch = VersionWatch(rig.catalogue.documents, "api", 600, changed)
+        await nursery.start(watch.run)
+        await trio.sleep(10)
+        assert watch.latest is None
+        del rig.api.documents["releases"]
+        await trio.sleep(600)
+        assert watch.latest == "2.0.0"
