@@ -8,11 +8,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 import structlog
 import trio
-import trio_asyncio
 
 from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.template import path_glob
@@ -23,15 +22,16 @@ from gateway.pipeline.metered import Metered
 from gateway.pipeline.pipeline import Pipeline
 from gateway.pipeline.single_flight import SingleFlight
 from gateway.profile.profile import Profile
-from gateway.tiers.disk import DiskTier, open_disk
 from gateway.tiers.memory import MemoryTier
-from gateway.upstream.http import open_http
 from gateway.upstream.model import Upstream
-from gateway.upstream.npm import open_npm
 from gateway.watch.changes import Changes
-from gateway.watch.janitor import Janitor
 from gateway.watch.versions import VersionWatch
 from gateway.watch.warmer import Warmer
+
+if TYPE_CHECKING:
+    from gateway.tiers.disk import DiskTier
+
+# What only some profiles need is imported where it is opened: a gateway over stdio starts with its agent.
 
 log = structlog.get_logger(__name__)
 
@@ -80,7 +80,6 @@ async def open_gateway(
     to work ahead of requests: to warm, and to look for new releases.
     """
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(trio_asyncio.open_loop())
         clock = Clock()
         memory = MemoryTier(profile.cache.memory, clock) if profile.cache.memory.enabled else None
         disk = await _open_disk(stack, profile, clock)
@@ -120,6 +119,12 @@ async def _open_disk(stack: AsyncExitStack, profile: Profile, clock: Clock) -> D
     section = profile.cache.disk
     if not section.enabled:
         return None
+    import trio_asyncio
+
+    from gateway.tiers.disk import open_disk
+    from gateway.watch.janitor import Janitor
+
+    await stack.enter_async_context(trio_asyncio.open_loop())
     try:
         disk = await stack.enter_async_context(open_disk(section, clock))
     except TierError as error:
@@ -137,8 +142,12 @@ async def _open_upstream(
     section = profile.upstreams[name]
     match section.type:
         case "http":
+            from gateway.upstream.http import open_http
+
             return await stack.enter_async_context(open_http(name, section))
         case "npm":
+            from gateway.upstream.npm import open_npm
+
             # Whatever any tool may ask for is kept when a package has been downloaded anyway.
             fetches = [fetch for tool in profile.tools.values() for fetch in tool.documents.values()]
             wanted = {path_glob(fetch.path) for fetch in fetches if fetch.upstream == name}

@@ -8,8 +8,6 @@ from typing import Any, TypeVar, cast
 
 from jmespath import functions
 
-from gateway.catalogue.markdown import code_blocks, section, sections
-
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W_a-zA-Z\d]+")
 
 
@@ -79,12 +77,18 @@ class Functions(functions.Functions):  # type: ignore[misc]  # jmespath has no t
 
     @_takes("string")
     def _func_code_blocks(self, markdown: str) -> list[dict[str, Any]]:
+        from gateway.catalogue.markdown import code_blocks
+
         return code_blocks(markdown)
 
     @_takes("string")
     def _func_sections(self, markdown: str) -> list[dict[str, Any]]:
+        from gateway.catalogue.markdown import sections
+
         return sections(markdown)
 
     @_takes("string", "string")
     def _func_section(self, markdown: str, title: str) -> str | None:
+        from gateway.catalogue.markdown import section
+
         return section(markdown, title)

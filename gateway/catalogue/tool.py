@@ -10,7 +10,6 @@ from typing import Any
 import jsonschema_rs
 import orjson
 import trio
-from rapidfuzz import process
 
 from gateway.catalogue.arguments import Arguments, canonical
 from gateway.catalogue.documents import Documents, Reading, Release, parsed
@@ -220,6 +219,8 @@ class Tool:
             found = nearest.names.of(document, values)
         except GatewayError:  # a suggestion is a courtesy; what is missing is said without it
             return []
+        from rapidfuzz import process  # only once something was not found
+
         names = [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
         wanted = as_text(values.get(nearest.to))
         return [name for name, _, _ in process.extract(wanted, names, limit=nearest.limit, score_cutoff=_ALIKE)]
