@@ -121,9 +121,9 @@ class NpmUpstream(Politeness):
     """Says that this is a package of npm."""
     package: Annotated[
         str,
-        *matching("(@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]*", 'a package such as "vue" or "@varlet/ui"'),
+        *matching("(@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]*", 'a package such as "vue" or "@vue/shared"'),
     ]
-    """The package's name, such as `@varlet/ui`."""
+    """The package's name, such as `@vue/shared`."""
     registry: FixedUrl | None = None
     """The registry's address; without it npm's own configuration says, and where there is none, `cdn`."""
     cdn: FixedUrl = "https://cdn.jsdelivr.net/npm"
