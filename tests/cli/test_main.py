@@ -135,3 +135,19 @@ def test_a_closed_descriptor(closed: str, sentence: str, tmp_path: Path) -> None
         check=False,
     )
     assert (ended.returncode, ended.stderr) == (1, f"gateway: {sentence}\n")
+
+
+@pytest.mark.parametrize("command", ["check", "serve", "stdio"])
+def test_a_working_directory_that_is_gone(command: str, tmp_path: Path) -> None:
+    """Started in a directory that was deleted, it says so."""
+    ended = subprocess.run(
+        ["sh", "-c", 'mkdir gone && cd gone && rmdir ../gone && exec "$0" -m gateway "$1"', sys.executable, command],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.endswith("gateway: the working directory can't be used: No such file or directory\n")
