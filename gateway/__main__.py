@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+from pathlib import Path
 
 from cyclopts import App, CycloptsError, UnusedCliTokensError
 
@@ -42,15 +44,25 @@ app = App(
 app.default(serve)
 for command in (serve, stdio, call, check, show, schema):
     app.command(command)
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 COMMANDS = ("serve", "stdio", "call", "check", "show", "schema")
+
+
+def _check_surroundings() -> None:
+    """Raise StartError where a process can't do with what it was started in."""
+    if sys.stdout is None or sys.stderr is None:
+        # The next files and sockets would get their numbers, and be written into.
+        raise StartError("stdout and stderr have to be open; /dev/null will do")
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise StartError(f"the working directory can't be used: {error.strerror}") from error
 
 
 def main() -> None:
     """Run the command that the process's arguments name, and exit with its code."""
     try:
-        if sys.stdout is None or sys.stderr is None:
-            # The next files and sockets would get their numbers, and be written into.
-            raise StartError("stdout and stderr have to be open; /dev/null will do")
+        _check_surroundings()
         code = app()
         sys.stdout.flush()
     except CycloptsError as error:
@@ -63,7 +75,9 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = 1
     except OSError as error:
-        code = report(StartError(f"can't write the output: {error.strerror or error}"))
+        if error.errno not in _DISK_FULL:
+            raise
+        code = report(StartError(f"can't write the output: {error.strerror}"))
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     except KeyboardInterrupt:
         code = INTERRUPTED

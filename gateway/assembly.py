@@ -157,13 +157,21 @@ async def _open_upstream(
                     section,
                     environ=environ,
                     cwd=Path.cwd(),
-                    home=Path.home(),
+                    home=_home(),
                     wanted_patterns=wanted,
                     flights=SingleFlight(downloads),
                 )
             )
         case _:
             assert_never(section)
+
+
+def _home() -> Path:
+    """The user's home folder, or the root folder for one that has none, as in a container."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/")
 
 
 @asynccontextmanager

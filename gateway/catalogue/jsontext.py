@@ -15,7 +15,7 @@ def to_json(value: Any) -> bytes:
     """
     try:
         return orjson.dumps(value)
-    except TypeError:  # an integer beyond 64 bits, or more than 254 levels
+    except TypeError:  # an integer beyond 64 bits
         return strict_json(value).encode()
 
 

@@ -12,6 +12,7 @@ from gateway.assembly import Gateway, open_gateway
 from gateway.cli.options import Overrides, ProfileName
 from gateway.cli.run import load, run, stop_on_signal
 from gateway.profile.loader import Loaded
+from gateway.profile.units import format_size
 
 
 def serve(*, profile: ProfileName = "development", set_: Overrides = ()) -> int:
@@ -59,5 +60,5 @@ def _greeting(loaded: Loaded, gateway: Gateway, mcp: list[str], admin: list[str]
 
 def _tiers(gateway: Gateway) -> str:
     cache = gateway.profile.cache
-    about = {"memory": f"memory ({cache.memory.max_items} items)", "disk": f"disk ({cache.disk.path})"}
+    about = {"memory": f"memory ({format_size(cache.memory.max_size)})", "disk": f"disk ({cache.disk.path})"}
     return ", ".join(about[tier] for tier in gateway.tiers) or "none: every request goes to an upstream"

@@ -131,9 +131,9 @@ class NpmUpstream(Politeness):
     """Says that this is a package of npm."""
     package: Annotated[
         str,
-        *matching("(@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]*", 'a package such as "vue" or "@varlet/ui"'),
+        *matching("(@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]*", 'a package such as "vue" or "@vue/shared"'),
     ]
-    """The package's name, such as `@varlet/ui`."""
+    """The package's name, such as `@vue/shared`."""
     watch: Watch | None = None
     """Looks for new releases."""
     registry: FixedUrl | None = None

@@ -56,9 +56,9 @@ class HostCheck:
         return exact and parts.scheme in ("http", "https") and host in ("localhost", "127.0.0.1", "::1")
 
 
-async def answer(send: ASGISendCallable, status: int, body: bytes) -> None:
-    """Answer a request with a short text."""
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+async def answer(send: ASGISendCallable, status: int, body: bytes, *more: tuple[bytes, bytes]) -> None:
+    """Answer a request with a short text; `more` are further headers."""
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode()), *more]
     await send({"type": "http.response.start", "status": status, "headers": headers, "trailers": False})
     await send({"type": "http.response.body", "body": body, "more_body": False})
 

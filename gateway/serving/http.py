@@ -120,6 +120,10 @@ def _at(path: str, app: ASGIFramework) -> ASGIFramework:
 
     async def dispatch(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         match scope["type"]:
+            case "http" if scope["path"] == path and scope["method"] == "GET":
+                # The SDK would open a stream on which a server without sessions never has anything to say, and which
+                # every stop would wait for. The answer for servers that offer none: MCP 2025-11-25, "Listening".
+                await answer(send, 405, b"There is no event stream here: POST requests\n", (b"allow", b"POST"))
             case "http" if scope["path"] == path:
                 await app(scope, receive, send)
             case "http":

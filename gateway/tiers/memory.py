@@ -6,6 +6,7 @@ import sys
 from collections import OrderedDict
 
 from gateway.pipeline.clock import Clock
+from gateway.pipeline.glob import Glob
 from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.model import Entry
 from gateway.profile.tiers import MemoryTier as MemorySection
@@ -59,6 +60,17 @@ class MemoryTier:
         self._entries.move_to_end(key)
         self.meter.hits += 1
         return entry
+
+    def peek(self, key: str) -> Entry | None:
+        """The entry of `key`, without counting or using it: for those who look at the cache."""
+        slot = self._entries.get(key)
+        return None if slot is None else slot[0].fresh_at_most_until(slot[1])
+
+    def entries(self, pattern: str = "*", after: str = "") -> list[tuple[str, Entry]]:
+        """Every entry whose key matches the glob `pattern`, by key, from behind `after` on."""
+        glob = Glob(pattern)
+        keys = sorted(key for key in self._entries if key > after and glob.matches(key))
+        return [(key, self._entries[key][0]) for key in keys]
 
     def put(self, key: str, entry: Entry) -> None:
         """Keep `entry`, evicting the least recently used where there is no room; one that can't fit is not kept."""

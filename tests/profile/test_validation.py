@@ -44,7 +44,7 @@ from tests.profile.folder import Folder
         ("[upstreams.a]\ntype = 5", '2:8: upstreams.a.type: expected "http" or "npm", found 5'),
         (
             "[upstreams.a]\ntype = 'npm'\npackage = 'A b'",
-            '3:11: upstreams.a.package: expected a package such as "vue" or "@varlet/ui", found "A b"',
+            '3:11: upstreams.a.package: expected a package such as "vue" or "@vue/shared", found "A b"',
         ),
         (
             "[strategies.'a b']\nttl = '1s'",

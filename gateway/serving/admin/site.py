@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import trio
+from quart_schema import Info, QuartSchema, RequestSchemaValidationError
 from quart_trio import QuartTrio
 
 from gateway import __version__
 from gateway.assembly import Gateway
+from gateway.serving.admin.cache import cache_routes
 
 
 def build_site(gateway: Gateway, stop: trio.Event) -> QuartTrio:
     """The site of `gateway`; it is not ready any more once `stop` is set."""
     site = QuartTrio("gateway.serving.admin")
+    QuartSchema(
+        site,
+        info=Info(title="gateway admin API", version=__version__),
+        convert_casing=False,
+        swagger_ui_path=None,
+        redoc_ui_path=None,
+        scalar_ui_path=None,
+    )
+    site.register_blueprint(cache_routes(gateway))
+
+    @site.errorhandler(RequestSchemaValidationError)
+    async def refused(error: RequestSchemaValidationError) -> tuple[dict[str, str], int]:
+        return {"error": " ".join(str(error.validation_error).split())}, 400
 
     @site.get("/healthz")
     async def health() -> dict[str, object]:

@@ -1,0 +1,209 @@
+"""The cache by HTTP: look into it, purge, warm, check, take it along. What `gateway cache` asks of a gateway."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from pathlib import Path
+
+import orjson
+import trio
+from quart import Blueprint, Response, request
+from quart_schema import document_response, validate_querystring, validate_request, validate_response
+
+from gateway.assembly import Gateway
+from gateway.errors import GatewayError, TierError
+from gateway.serving.admin.models import (
+    Entries,
+    EntriesQuery,
+    EntryShape,
+    EntryWithPayload,
+    ImportAnswer,
+    KeyQuery,
+    Problem,
+    PurgeAnswer,
+    PurgeRequest,
+    Stats,
+    TierStats,
+    Verified,
+    VerifyRequest,
+    WarmStats,
+)
+from gateway.tiers.disk import DiskTier
+from gateway.tiers.disk_export import export, import_
+from gateway.tiers.disk_inspect import list_entries, verify
+from gateway.watch.warmer import Progress
+
+
+class _NoDiskError(GatewayError):
+    """Something was asked that only the disk tier can do."""
+
+
+def cache_routes(gateway: Gateway) -> Blueprint:
+    """The routes under /api/cache."""
+    routes = Blueprint("cache", __name__, url_prefix="/api/cache")
+    clock = gateway.pipeline.clock
+
+    @routes.errorhandler(_NoDiskError)
+    async def no_disk(error: _NoDiskError) -> tuple[dict[str, str], int]:
+        return {"error": str(error)}, 409
+
+    @routes.errorhandler(TierError)
+    async def broken(error: TierError) -> tuple[dict[str, str], int]:
+        return {"error": str(error)}, 503
+
+    def disk() -> DiskTier:
+        if gateway.disk is None:
+            raise _NoDiskError("this gateway runs without the disk tier (cache.disk)")
+        return gateway.disk
+
+    @routes.get("/stats")
+    @validate_response(Stats)
+    async def stats() -> Stats:
+        """Numbers of every tier since the start."""
+        last = gateway.warmer.last
+        return Stats(tiers=_tiers(gateway), warmed=None if last is None else _warmed(last))
+
+    @routes.get("/entries")
+    @validate_querystring(EntriesQuery)
+    @validate_response(Entries)
+    async def entries(query_args: EntriesQuery) -> Entries:
+        """A page of entries by key: of the disk tier, or of memory where there is no disk tier."""
+        if gateway.disk is not None:
+            found = await list_entries(
+                gateway.disk, query_args.match, limit=query_args.limit + 1, after=query_args.after
+            )
+            listed = [EntryShape.of(each.key, "disk", each.entry, clock()) for each in found]
+        else:
+            kept = gateway.memory.entries(query_args.match, query_args.after) if gateway.memory is not None else []
+            listed = [EntryShape.of(key, "memory", entry, clock()) for key, entry in kept[: query_args.limit + 1]]
+        return Entries(entries=listed[: query_args.limit], more=len(listed) > query_args.limit)
+
+    @routes.get("/entry")
+    @validate_querystring(KeyQuery)
+    @validate_response(EntryWithPayload)
+    @document_response(Problem, 404)
+    async def entry(query_args: KeyQuery) -> EntryWithPayload | tuple[dict[str, str], int]:
+        """One entry with its payload, from the nearest tier that has it."""
+        found, tier = (gateway.memory.peek(query_args.key) if gateway.memory is not None else None), "memory"
+        if found is None and gateway.disk is not None:
+            found, tier = await gateway.disk.get(query_args.key), "disk"
+        if found is None:
+            return {"error": f"no entry {query_args.key}"}, 404
+        shape = EntryShape.of(query_args.key, tier, found, clock())
+        return EntryWithPayload(**shape.model_dump(), payload=found.payload.decode("utf-8", "replace"))
+
+    @routes.post("/purge")
+    @validate_request(PurgeRequest)
+    @validate_response(PurgeAnswer)
+    async def purge(data: PurgeRequest) -> PurgeAnswer:
+        """Purge in every tier; answers once that is durable."""
+        return PurgeAnswer(purged=await gateway.purge(data.selector, soft=data.soft))
+
+    @routes.post("/warm")
+    async def warm() -> Response:
+        """Make the calls of `[warm]` now; the answer is a line of JSON for each step."""
+        return Response(_warming(gateway), mimetype="application/x-ndjson")
+
+    @routes.post("/verify")
+    @validate_request(VerifyRequest)
+    @validate_response(Verified)
+    async def check(data: VerifyRequest) -> Verified:
+        """Read everything in the disk tier, with requests served in between, and say what was found."""
+        found = await verify(disk(), repair=data.repair, deep=False)
+        return Verified(
+            sound=found.sound,
+            rows=found.rows,
+            good=found.good,
+            damaged=dict(found.damaged),
+            orphans=found.orphans,
+            problems=list(found.problems),
+            repaired=found.repaired,
+        )
+
+    @routes.get("/export")
+    async def take_along() -> Response:
+        """Every usable entry of the disk tier as a file, for `import` elsewhere."""
+        folder = await trio.to_thread.run_sync(tempfile.mkdtemp)
+        file = Path(folder) / "cache.export"
+        try:
+            await export(disk(), file)
+        except BaseException:
+            await trio.to_thread.run_sync(_remove, file)
+            raise
+        return Response(_chunks(file), mimetype="application/octet-stream")
+
+    @routes.post("/import")
+    @validate_response(ImportAnswer)
+    @document_response(Problem, 400)
+    async def bring() -> ImportAnswer | tuple[dict[str, str], int]:
+        """Put the entries of an export into the cache, none of them fresher than it was; the body is the file."""
+        tier = disk()
+        folder = await trio.to_thread.run_sync(tempfile.mkdtemp)
+        file = Path(folder) / "cache.export"
+        try:
+            async with await trio.open_file(file, "wb") as out:
+                async for chunk in request.body:
+                    await out.write(chunk)
+            imported = await import_(tier, file)
+        except TierError as error:
+            return {"error": str(error)}, 400
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(_remove, file)
+        return ImportAnswer(**asdict(imported))
+
+    return routes
+
+
+async def _warming(gateway: Gateway) -> AsyncIterator[bytes]:
+    send, receive = trio.open_memory_channel[Progress](float("inf"))
+
+    async def warm() -> None:
+        with send:
+            await gateway.warmer.warm(send.send_nowait)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(warm)
+        async for progress in receive:
+            yield orjson.dumps(progress, option=orjson.OPT_APPEND_NEWLINE)
+
+
+async def _chunks(file: Path) -> AsyncIterator[bytes]:
+    try:
+        async with await trio.open_file(file, "rb") as source:
+            while chunk := await source.read(65536):
+                yield chunk
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(_remove, file)
+
+
+def _remove(file: Path) -> None:
+    file.unlink(missing_ok=True)
+    file.parent.rmdir()
+
+
+def _warmed(progress: Progress) -> WarmStats:
+    return WarmStats(total=progress.total, done=progress.done, failed=progress.failed, failures=list(progress.failures))
+
+
+def _tiers(gateway: Gateway) -> dict[str, TierStats]:
+    tiers: dict[str, TierStats] = {}
+    if gateway.memory is not None:
+        memory = gateway.memory
+        tiers["memory"] = TierStats(
+            **asdict(memory.meter), entries=len(memory), size=memory.size, evictions=memory.evictions, about={}
+        )
+    for tier in gateway.pipeline.lower:
+        if gateway.disk is not None and tier.tier is gateway.disk:
+            about = asdict(gateway.disk.statistics())
+            tiers[tier.name] = TierStats(
+                **asdict(tier.meter),
+                entries=about.pop("entries"),
+                size=about.pop("bytes_used"),
+                evictions=about.pop("evicted"),
+                about=about,
+            )
+    return tiers
