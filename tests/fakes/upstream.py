@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import orjson
 import trio
+from gateway.upstream.versions import SemanticReleases
 
 from gateway.errors import GatewayError, UpstreamNotFound
 from gateway.upstream.model import JSON, Fetched, Validators, Wanted
-from gateway.upstream.versions import SemanticReleases
 
 
 @dataclass
