@@ -2,92 +2,162 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import aiosqlite
-import orjson
 import structlog
 import trio
-from trio_asyncio import aio_as_trio
+import trio_asyncio
 
 from gateway.errors import TierError
 from gateway.pipeline.clock import Clock
 from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.model import Entry
 from gateway.profile.tiers import DiskTier as DiskSection
-from gateway.tiers.codec import Codec, DamagedRowError
-from gateway.tiers.schema import open_file
+from gateway.tiers.codec import Codec
+from gateway.tiers.disk_batch import Job, Kind
+from gateway.tiers.disk_cleanup import Chore, Pace, truncate_wal
+from gateway.tiers.disk_file import DiskFile
+from gateway.tiers.disk_store import Store
+from gateway.tiers.disk_sweep import Sweep
 
 log = structlog.get_logger(__name__)
 
 _MAX_WAITING = 10_000
 """Jobs in the queue; beyond, the disk is too slow to be of use and requests go on without it."""
-_INLINE_BYTES = 64_000
-"""Payload up to which a batch is encoded on the event loop; a larger one is compressed in a thread."""
-_SELECT = "SELECT key, row FROM entries WHERE key IN (SELECT value FROM json_each(?))"
-_DELETE_EXPIRED = "DELETE FROM entries WHERE key IN (SELECT key FROM entries WHERE usable_until <= ? LIMIT ?)"
-_PURGE = {
-    "key": "DELETE FROM entries WHERE key = ?",
-    "tag": "DELETE FROM entries WHERE key IN (SELECT key FROM tags WHERE tag = ?)",
-    "all": "DELETE FROM entries WHERE ? = ''",
-}
 
 
-@dataclass(eq=False, slots=True)
-class _Job:
-    """Something for the connection to do, and how it went."""
+@dataclass(frozen=True, slots=True)
+class DiskStatistics:
+    """How the disk tier is; counters count since the start."""
 
-    reads: Sequence[str] = ()
-    writes: Mapping[str, Entry] = field(default_factory=dict)
-    change: tuple[str, Sequence[Any]] | None = None
-    done: trio.Event = field(default_factory=trio.Event)
-    found: Mapping[str, Entry] = field(default_factory=dict)
-    count: int = 0
-    error: TierError | None = None
+    entries: int
+    """Rows in the file, with those that are purged or expired and not yet deleted."""
+    bytes_used: int
+    """What the pages in use take; the limit is about this."""
+    file_bytes: int
+    """What the file and its WAL take, free pages included."""
+    purges: int
+    """Purges that are remembered, since what they are about could still be there."""
+    damaged: int
+    """Rows that did not decode, and were deleted."""
+    set_aside: int
+    """Files that were damaged while they were in use."""
+    evicted: int
+    expired: int
+    longest_hold_ms: float
+    """The longest bit of the janitor's work: for so long a request had to wait for it."""
+    pending: int
+    """Operations that wait for the disk."""
+    full: bool
+    """There is no room on the disk, nothing more is written."""
 
 
 class DiskTier:
     """Keeps entries in a file through one connection, in batches.
 
-    Whatever queued while the last batch ran is the next one: all its writes are one transaction, all its reads one
-    SELECT. Under load a batch costs little more than a single job, and there is no timer to wait for. Jobs are done in
-    the order in which they were queued, which is when `get`, `put` and `purge` are called; reads come after the writes
-    of their batch.
+    Whatever queued while the last batch ran is the next one: all its changes are one transaction and one hop to the
+    connection's thread, and so are all its reads. Under load a batch costs little more than a single job, and there is
+    no timer to wait for. Jobs are done in the order in which they were queued, which is when `get`, `put` and `purge`
+    are called; reads come after the changes of their batch, and the janitor's chores come last.
+
+    `gateway.tiers.disk_file` sees to it that neither a damaged file nor a full disk stops this.
     """
 
     name = "disk"
 
-    def __init__(self, connection: aiosqlite.Connection, section: DiskSection, clock: Clock) -> None:
-        self._connection = connection
-        self._ttl = section.ttl
-        self._clock = clock
-        self._codec = Codec(section.compression_threshold, section.compression_gain)
-        self._queue: list[_Job] = []
+    def __init__(self, section: DiskSection, clock: Clock, pool_size: int, *, existing: bool = False) -> None:
+        self.clock = clock
+        path = Path(section.path).expanduser().absolute()
+        codec = Codec(section.compression_threshold, section.compression_gain, pool_size)
+        self._store = Store(path, codec, ttl=section.ttl, max_size=section.max_size)
+        self.file = DiskFile(self._store, clock, existing=existing)
+        self._queue: list[Job] = []
         self._queued = trio.Event()
-        self.damaged = 0
+        self._untidy = trio.Event()
+        self._paces: dict[Callable[..., int], Pace] = {}
+        self._longest_hold = 0.0
+
+    @property
+    def damaged(self) -> int:
         """Rows that did not decode, and were deleted."""
+        return self._store.damaged
+
+    def statistics(self) -> DiskStatistics:
+        """How the tier is, as of the last batch."""
+        store = self._store
+        return DiskStatistics(
+            entries=store.entries,
+            bytes_used=store.bytes_used,
+            file_bytes=store.file_bytes,
+            purges=len(store.purges.records) if self.file.is_open else 0,
+            damaged=store.damaged,
+            set_aside=self.file.set_aside,
+            evicted=store.evicted,
+            expired=store.expired,
+            longest_hold_ms=self._longest_hold * 1000,
+            pending=len(self._queue),
+            full=store.room.full,
+        )
 
     async def get(self, key: str) -> Entry | None:
         """The entry of `key`, fresh or stale; None also for a damaged one, which is deleted and counted."""
-        job = await self._do(_Job(reads=(key,)))
-        return job.found.get(key)
+        found = await self.do(Kind.READ, lambda store: store.read((key,)))
+        return found.get(key)  # type: ignore[no-any-return]  # a job's result is what its work returns
 
     async def put(self, entries: Mapping[str, Entry]) -> None:
         """Keep `entries`, all or none; returns when they are committed. Raises TierError when they are not."""
-        await self._do(_Job(writes=entries))
+        await self.do(Kind.CHANGE, lambda store: store.put(entries))
 
     async def purge(self, selector: Selector, *, soft: bool = False) -> int:
-        """Delete the selected entries; returns how many, once that is committed."""
-        return (await self._do(_Job(change=(_PURGE[selector.kind], (selector.value,))))).count
+        """Forget the selected entries, or only make them stale; how many there were.
 
-    async def delete_expired(self, limit: int) -> int:
-        """Delete up to `limit` entries that nobody may use any more; how many there were."""
-        return (await self._do(_Job(change=(_DELETE_EXPIRED, (self._clock(), limit))))).count
+        What was put before this was called is gone when this returns, and stays so: the purge is committed with
+        `synchronous=FULL`, so it survives a kill and a power loss. The rows are deleted after that, bit by bit, with
+        requests served in between; until then each read of them finds the purge in the log. Those of "all" are left to
+        the janitor, and how many there were does not count twice what an earlier "all" has left to it.
+
+        On a full disk, where nothing can be committed, the whole file is deleted and made anew. Raises TierError when
+        that fails too: nothing is purged then. Cancelling does not undo the purge.
+        """
+
+        def record(store: Store) -> tuple[int, Sweep | None]:
+            count, purge = store.purge(selector, soft=soft)
+            if purge is None:
+                return count, None
+            return count, store.sweeps.setdefault(purge.generation, Sweep(purge))  # type: ignore[return-value]
+
+        count, sweep = await self.do(Kind.CHANGE, record, durable=True)
+        try:
+            while sweep is not None and await self.chore(sweep, pace=Sweep.__call__):
+                pass
+        except TierError as error:
+            log.warning("purged, rows are deleted later", tier=self.name, error=str(error))
+        return int(count if sweep is None else sweep.count)
+
+    async def chore(self, chore: Chore, pace: Callable[..., int] | None = None) -> int:
+        """Do a bit of `chore`, as much as takes a few milliseconds; 0 when nothing is left to do."""
+        learnt = self._paces.setdefault(pace or chore, Pace())
+        size = learnt.size
+        job = await self._queue_up(Job(Kind.CHORE, lambda store: chore(store, size)))
+        learnt.settle(job.result, job.seconds)
+        self._longest_hold = max(self._longest_hold, job.seconds)
+        return int(job.result)
+
+    async def truncate_wal(self) -> None:
+        """Give back the room that a burst of writes took beside the file."""
+        await self.do(Kind.READ, truncate_wal)
+
+    async def wait_untidy(self) -> None:
+        """Return when there is something for the janitor that should not wait for its next round."""
+        await self._untidy.wait()
+
+    async def do(self, kind: Kind, work: Callable[[Store], Any], *, durable: bool = False) -> Any:
+        """What `work` returns, done in its turn. Raises TierError."""
+        return (await self._queue_up(Job(kind, work, durable))).result
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Do the queued jobs, batch by batch, until cancelled; a batch that has begun is finished first."""
@@ -97,9 +167,15 @@ class DiskTier:
             self._queued = trio.Event()
             batch, self._queue = self._queue, []
             with trio.CancelScope(shield=True):
-                await self._work_off(batch)
+                for kind in Kind:
+                    jobs = [job for job in batch if job.kind is kind]
+                    if jobs:
+                        await self.file.do(kind, jobs)
+                    for job in jobs:
+                        job.done.set()
+            self._look_around()
 
-    async def _do(self, job: _Job) -> _Job:
+    async def _queue_up(self, job: Job) -> Job:
         if len(self._queue) >= _MAX_WAITING:
             await trio.lowlevel.checkpoint()
             raise TierError(f"{_MAX_WAITING} operations are waiting for the disk")
@@ -110,106 +186,40 @@ class DiskTier:
             raise job.error
         return job
 
-    async def _work_off(self, batch: Sequence[_Job]) -> None:
-        await self._attempt([job for job in batch if not job.reads], self._commit)
-        await self._attempt([job for job in batch if job.reads], self._read)
-        for job in batch:
-            job.done.set()
-
-    async def _attempt(self, jobs: Sequence[_Job], work: Callable[[Sequence[_Job]], Any]) -> None:
-        if not jobs:
+    def _look_around(self) -> None:
+        if not self.file.is_open or not self._store.untidy:
             return
-        try:
-            await work(jobs)
-        except (sqlite3.Error, ValueError) as error:
-            failure = TierError(f"{self.name}: {error}")
-            for job in jobs:
-                job.error = failure
-
-    async def _commit(self, jobs: Sequence[_Job]) -> None:
-        """All changes of `jobs`, in their order, in one transaction."""
-        await self._execute("BEGIN IMMEDIATE")
-        try:
-            for job in jobs:
-                if job.change is not None:
-                    job.count = await self._execute(*job.change)
-                else:
-                    await self._insert(job.writes)
-            await self._execute("COMMIT")
-        except BaseException:
-            await self._execute("ROLLBACK")
-            raise
-
-    async def _insert(self, entries: Mapping[str, Entry]) -> None:
-        now = self._clock()
-        encode = partial(_rows, self._codec, entries, now, now + self._ttl)
-        heavy = sum(len(entry.payload) for entry in entries.values()) > _INLINE_BYTES
-        rows = await trio.to_thread.run_sync(encode) if heavy else encode()
-        sql = "INSERT OR REPLACE INTO entries (key, tags, priority, used_at, usable_until, row) VALUES (?,?,?,?,?,?)"
-        await aio_as_trio(self._connection.executemany)(sql, rows)
-
-    async def _read(self, jobs: Sequence[_Job]) -> None:
-        keys = orjson.dumps(list({key for job in jobs for key in job.reads})).decode()
-        found: dict[str, Entry] = {}
-        for key, row in await aio_as_trio(self._connection.execute_fetchall)(_SELECT, (keys,)):
-            entry = self._decode(key, row)
-            if entry is not None:
-                found[key] = entry
-        for job in jobs:
-            job.found = found
-
-    def _decode(self, key: str, row: bytes) -> Entry | None:
-        try:
-            return self._codec.decode(key, row)
-        except DamagedRowError as error:
-            self.damaged += 1
-            log.warning("damaged cache entry deleted", tier=self.name, key=key, problem=str(error))
-            self._queue.append(_Job(change=(_PURGE["key"], (key,))))
-            self._queued.set()
-            return None
-
-    async def _execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
-        cursor = await aio_as_trio(self._connection.execute)(sql, parameters)
-        return int(cursor.rowcount)
-
-
-def _rows(codec: Codec, entries: Mapping[str, Entry], now: float, limit: float) -> list[tuple[Any, ...]]:
-    rows = []
-    for key, entry in entries.items():
-        kept = entry.fresh_at_most_until(limit)
-        tags = orjson.dumps(kept.tags).decode()
-        rows.append((key, tags, kept.priority, now, kept.usable_until, codec.encode(key, kept)))
-    return rows
+        self._untidy.set()
+        self._untidy = trio.Event()
 
 
 @asynccontextmanager
-async def open_disk(section: DiskSection, clock: Clock) -> AsyncIterator[DiskTier]:
+async def open_disk(
+    section: DiskSection, clock: Clock, pool_size: int = 50, *, existing: bool = False
+) -> AsyncIterator[DiskTier]:
     """The disk tier on `section.path`; its `run` is to be started by the caller, inside `trio_asyncio.open_loop()`.
 
-    A damaged or foreign file is set aside and a new one is made. Raises TierError when the folder can't be written or
-    another process has the file: there can be only one.
+    A damaged or foreign file is set aside and a new one is made; with `existing`, which is for commands on a file that
+    no gateway has open, that is an error. Raises TierError also when the folder can't be written or another process has
+    the file: there can be only one.
     """
-    failures: list[TierError] = []
-
-    def connect() -> sqlite3.Connection:
-        # This runs in aiosqlite's thread, so nothing of the opening holds up the event loop. It must not raise: then
-        # aiosqlite would leave its thread to end by itself, perhaps after the event loop that it reports to.
-        try:
-            return open_file(section.path, now)
-        except TierError as error:
-            failures.append(error)
-            return sqlite3.connect(":memory:")
-
-    now = clock()
-    connection = await aio_as_trio(_connect)(connect)
+    disk = DiskTier(section, clock, pool_size, existing=existing)
+    await disk.file.open()
     try:
-        if failures:
-            raise failures[0]
-        yield DiskTier(connection, section, clock)
+        yield disk
     finally:
-        with trio.CancelScope(shield=True):
-            await aio_as_trio(connection.close)()
+        await disk.file.close()
 
 
-async def _connect(connector: Callable[[], sqlite3.Connection]) -> aiosqlite.Connection:
-    return await aiosqlite.Connection(connector, iter_chunk_size=64)
+@asynccontextmanager
+async def open_file_alone(path: str, clock: Clock | None = None) -> AsyncIterator[DiskTier]:
+    """The disk tier on an existing file at work, without a gateway around it: for commands. Raises TierError."""
+    section = DiskSection(path=path)
+    async with (
+        trio_asyncio.open_loop(),
+        open_disk(section, clock or Clock(), existing=True) as disk,
+        trio.open_nursery() as services,
+    ):
+        await services.start(disk.run)
+        yield disk
+        services.cancel_scope.cancel()

@@ -1,27 +1,24 @@
-"""The disk tier's file: how it is opened, what its tables are, and what happens to one that is damaged."""
+"""The disk tier's file: how it is opened, what its tables are, and how older ones become them."""
 
 from __future__ import annotations
 
 import sqlite3
-import time
 from pathlib import Path
 
 import structlog
 
 from gateway.errors import TierError
 from gateway.pipeline.freshness import CLOCK_TOLERANCE
+from gateway.tiers.disk_purges import DamagedLogError, PurgeLog
+from gateway.tiers.schema_damage import problem_of, sentence, set_aside
 
 log = structlog.get_logger(__name__)
 
-VERSION = 1
-"""Kept in `user_version`; a file of another version is emptied, since everything in it can be fetched again."""
+VERSION = 2
+"""Kept in `user_version`. A file of an older version is migrated, one of any other is set aside."""
 
 _BUSY_TIMEOUT = 0.5
 """Seconds to wait for another process to close the file, as one that is being restarted does."""
-
-_QUICK = 8_000_000
-"""Bytes up to which a file is checked when it is opened. A larger one would hold up the start; its rows are checked one
-by one when they are read."""
 
 _PRAGMAS = (
     # One connection alone: before 3.51.3 SQLite can corrupt a WAL that two connections write or checkpoint. Set before
@@ -30,10 +27,14 @@ _PRAGMAS = (
     # Has to come before the first table; lets the janitor give room back in small steps (sqlite.org/pragma.html).
     "PRAGMA auto_vacuum = INCREMENTAL",
     "PRAGMA journal_mode = WAL",
-    # In WAL mode NORMAL can lose the last commits on power loss, never the file's consistency.
+    # In WAL mode NORMAL can lose the last commits on power loss, never the file's consistency. Purges commit with FULL.
     "PRAGMA synchronous = NORMAL",
+    # A checkpoint of SQLite's usual 1000 pages held the connection for 20 ms, one of 250 for 5.
+    "PRAGMA wal_autocheckpoint = 250",
     # Cut the WAL back after a checkpoint, so that a burst of writes does not stay on disk.
     "PRAGMA journal_size_limit = 16777216",
+    # The upper pages of the indices of a million entries.
+    "PRAGMA cache_size = -16000",
     # REPLACE fires the delete trigger only with this (sqlite.org/lang_conflict.html).
     "PRAGMA recursive_triggers = ON",
     # Notice damage in pages early, and run no function that a foreign file's schema names.
@@ -41,125 +42,143 @@ _PRAGMAS = (
     "PRAGMA trusted_schema = OFF",
 )
 
-_TABLES = """
-BEGIN;
+_ENTRIES = """
 CREATE TABLE entries (
     key TEXT PRIMARY KEY,
     tags TEXT NOT NULL,              -- a JSON array
     priority INTEGER NOT NULL,
     used_at REAL NOT NULL,
     usable_until REAL NOT NULL,
+    generation INTEGER NOT NULL,     -- purges before it was put; the row's checksum covers it
     row BLOB NOT NULL                -- what gateway.tiers.codec makes
 ) STRICT;
 CREATE INDEX entries_by_expiry ON entries (usable_until);
 CREATE INDEX entries_by_worth ON entries (priority, used_at);
-CREATE INDEX entries_by_use ON entries (used_at);  -- max(used_at) at the next start
 CREATE TABLE tags (tag TEXT, key TEXT, PRIMARY KEY (tag, key)) STRICT, WITHOUT ROWID;
+"""
+_BOOKS = """
+CREATE TABLE purges (generation INTEGER PRIMARY KEY, record BLOB NOT NULL) STRICT;
+CREATE TABLE state (
+    id INTEGER PRIMARY KEY,
+    entries INTEGER NOT NULL,        -- how many there are: counting them takes a scan
+    mark BLOB NOT NULL               -- what gateway.tiers.disk_purges makes
+) STRICT;
+INSERT INTO state SELECT 0, count(*), x'' FROM entries;
 CREATE TRIGGER entries_tagged AFTER INSERT ON entries BEGIN
     INSERT OR IGNORE INTO tags SELECT value, new.key FROM json_each(new.tags);
+    UPDATE state SET entries = entries + 1 WHERE id = 0;
 END;
 CREATE TRIGGER entries_untagged AFTER DELETE ON entries BEGIN
     DELETE FROM tags WHERE key = old.key AND tag IN (SELECT value FROM json_each(old.tags));
+    UPDATE state SET entries = entries - 1 WHERE id = 0;
 END;
-COMMIT;
+"""
+_FROM_VERSION_1 = """
+ALTER TABLE entries ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
+DROP TRIGGER entries_tagged;
+DROP TRIGGER entries_untagged;
+DROP INDEX entries_by_use;
 """
 
 
-def open_file(name: str, now: float) -> sqlite3.Connection:
-    """A connection that has the file `name` for itself, with the tables made; to be called in the thread that uses it.
+def open_file(
+    name: str | Path, now: float, *, existing: bool = False, damage: str | None = None
+) -> tuple[sqlite3.Connection, PurgeLog]:
+    """A connection that has the file `name` for itself, with its purge log; to be called in the thread that uses it.
 
-    A file that is damaged, foreign or of another version is renamed to `NAME.damaged-TIME`, never deleted, and a new
-    one is made. When the file remembers a time after `now`, the wall clock was set back since: nobody knows how old the
-    entries are, so they are dropped. Raises TierError when the folder can't be made or written, or when another process
-    has the file.
+    A file that is damaged (or has `damage`, as its user found), foreign or of an unknown version is renamed to
+    `NAME.damaged-TIME`, never deleted, and a new one is made; one of version 1 is migrated. When the file remembers a
+    time after `now`, the wall clock was set back since: nobody knows how old the entries are, so they are purged. With
+    `existing` nothing is set aside or made, and what would be is an error.
+
+    Raises TierError when the folder can't be made or written, or when another process has the file.
     """
     path = Path(name).expanduser().absolute()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        problem = _problem_of(path)
-        if problem is not None:
-            aside = _set_aside(path)
-            log.warning("cache file set aside", path=str(path), moved_to=str(aside), problem=problem)
-        connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_TIMEOUT)
+        if existing:
+            _refuse_other(path)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            problem = damage or problem_of(path, VERSION, _BUSY_TIMEOUT)
+            if problem is not None:
+                aside = set_aside(path)
+                log.warning("cache file set aside", path=str(path), moved_to=str(aside), problem=problem)
         try:
-            _configure(connection)
-            _distrust_the_future(connection, path, now)
-        except BaseException:
-            connection.close()
-            raise
+            return _connect(path, now)
+        except DamagedLogError as error:
+            if existing:
+                raise TierError(f"can't use {path}: {error}") from error
+            aside = set_aside(path)
+            log.warning("cache file set aside", path=str(path), moved_to=str(aside), problem=str(error))
+            return _connect(path, now)
     except OSError as error:
         raise TierError(f"can't use {path}: {error.strerror or error}") from error
     except sqlite3.Error as error:
-        raise TierError(f"can't use {path}: {_sentence(error)}") from error
-    return connection
+        raise TierError(f"can't use {path}: {sentence(error)}") from error
 
 
-def _configure(connection: sqlite3.Connection) -> None:
-    for pragma in _PRAGMAS:
-        connection.execute(pragma)
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute("COMMIT")
-    if connection.execute("PRAGMA user_version").fetchone() == (0,):
-        connection.executescript(_TABLES)
-        connection.execute(f"PRAGMA user_version = {VERSION}")
+def save_mark(connection: sqlite3.Connection, purges: PurgeLog) -> None:
+    """Write the purge log's mark, in the transaction that changed it."""
+    connection.execute("UPDATE state SET mark = ? WHERE id = 0", (purges.mark(),))
 
 
-def _distrust_the_future(connection: sqlite3.Connection, path: Path, now: float) -> None:
-    (latest,) = connection.execute("SELECT max(used_at) FROM entries").fetchone()
-    if latest is not None and latest > now + CLOCK_TOLERANCE:
-        log.warning("the clock was set back, cache emptied", path=str(path), seconds=round(latest - now))
-        connection.execute("DELETE FROM entries")
+def load_log(connection: sqlite3.Connection) -> PurgeLog:
+    """The purge log as the file has it. Raises DamagedLogError."""
+    row = connection.execute("SELECT mark FROM state WHERE id = 0").fetchone()
+    if row is None:
+        raise DamagedLogError("the purge log's mark is missing")
+    records = connection.execute("SELECT generation, record FROM purges ORDER BY generation").fetchall()
+    return PurgeLog.load(row[0], records)
 
 
-def _problem_of(path: Path) -> str | None:
-    """Why the file can't be used as it is, or None."""
+def _refuse_other(path: Path) -> None:
     if not path.exists():
-        return None
+        raise TierError(f"there is no cache file {path}")
+    problem = problem_of(path, VERSION, _BUSY_TIMEOUT, check=False)
+    if problem is not None:
+        raise TierError(f"can't use {path}: {problem}")
+
+
+def _connect(path: Path, now: float) -> tuple[sqlite3.Connection, PurgeLog]:
+    connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_TIMEOUT)
     try:
-        connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_TIMEOUT)
-        try:
-            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute("COMMIT")
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-            if version != VERSION and tables:
-                return f"its tables have version {version}, this gateway writes version {VERSION}"
-            if version == VERSION and not tables >= {"entries", "tags"}:
-                return "its tables are missing"
-            for (finding,) in connection.execute("PRAGMA quick_check(1)") if path.stat().st_size < _QUICK else ():
-                if finding != "ok":
-                    return str(finding)
-        finally:
-            connection.close()
-    except sqlite3.OperationalError:
+        for pragma in _PRAGMAS:
+            connection.execute(pragma).fetchall()
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("COMMIT")
+        _make_or_migrate(connection, path)
+        purges = load_log(connection)
+        _distrust_the_future(connection, purges, path, now)
+    except BaseException:
+        connection.close()
         raise
-    except sqlite3.DatabaseError as error:
-        return str(error)
-    return None
+    return connection, purges
 
 
-def _set_aside(path: Path) -> Path:
-    """Rename the file with its WAL; the name says when."""
-    stamp = time.strftime("%Y%m%dT%H%M%S")
-    for attempt in range(1000):
-        aside = path.with_name(f"{path.name}.damaged-{stamp}" + (f"-{attempt}" if attempt else ""))
-        if not aside.exists():
-            break
-    for suffix in ("-wal", "-shm"):
-        companion = path.with_name(path.name + suffix)
-        if companion.exists():
-            companion.rename(aside.with_name(aside.name + suffix))
-    return path.rename(aside)
+def _make_or_migrate(connection: sqlite3.Connection, path: Path) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == VERSION:
+        return
+    if version:
+        log.info("cache file migrated", path=str(path), version=version, to=VERSION)
+    script = (_FROM_VERSION_1 if version else _ENTRIES) + _BOOKS
+    connection.executescript(f"BEGIN; {script} PRAGMA user_version = {VERSION};")
+    # Nobody knows until when what is in a migrated file may be used; it is at least a bound.
+    purges = PurgeLog()
+    (latest,) = connection.execute("SELECT max(usable_until) FROM entries").fetchone()
+    purges.latest = latest or 0.0
+    save_mark(connection, purges)
+    connection.execute("COMMIT")
 
 
-def _sentence(error: sqlite3.Error) -> str:
-    match getattr(error, "sqlite_errorname", ""):
-        case "SQLITE_BUSY" | "SQLITE_LOCKED":
-            return "another process has it open"
-        case "SQLITE_CANTOPEN" | "SQLITE_READONLY" | "SQLITE_READONLY_DIRECTORY" | "SQLITE_READONLY_CANTINIT":
-            return "the folder is not writable"
-        case "SQLITE_FULL":
-            return "the disk is full"
-        case _:
-            return str(error)
+def _distrust_the_future(connection: sqlite3.Connection, purges: PurgeLog, path: Path, now: float) -> None:
+    # One look into entries_by_worth for each priority: max(used_at) alone would be a scan.
+    latest = "SELECT max(used_at) FROM entries WHERE priority = ?"
+    known = [connection.execute(latest, (priority,)).fetchone()[0] for priority in (0, 1, 2)]
+    ahead = max((time for time in known if isinstance(time, float)), default=now) - now
+    if ahead > CLOCK_TOLERANCE:
+        log.warning("the clock was set back, cache emptied", path=str(path), seconds=round(ahead))
+        connection.execute("BEGIN IMMEDIATE")
+        purges.purge_all(connection)
+        save_mark(connection, purges)
+        connection.execute("COMMIT")

@@ -1,4 +1,4 @@
-"""The janitor: deletes what nobody may use any more from the disk tier."""
+"""The janitor: keeps the disk tier's file within its limit and clear of what nobody may use any more."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import trio
 
 from gateway.errors import TierError
 from gateway.tiers.disk import DiskTier
+from gateway.tiers.disk_cleanup import CHORES
 
 log = structlog.get_logger(__name__)
 
-_BATCH = 500
-"""Entries deleted in one transaction, so that requests get their turn in between."""
+_LEAST_PAUSE = 1.0
+"""Seconds between two rounds, also when writes fill the file as fast as it is emptied or the disk fails."""
 
 
 class Janitor:
-    """Cleans up every `interval` seconds, in small steps."""
+    """Cleans up every `interval` seconds, and when the disk tier asks for it, in bits of a few milliseconds."""
 
     def __init__(self, disk: DiskTier, interval: float) -> None:
         self._disk = disk
@@ -26,16 +27,22 @@ class Janitor:
         task_status.started()
         while True:
             try:
-                deleted = await self.clean_up()
+                done = await self.clean_up()
             except TierError as error:
                 log.warning("cleanup failed", tier=self._disk.name, error=str(error))
             else:
-                log.debug("cleaned up", tier=self._disk.name, deleted=deleted)
-            await trio.sleep(self._interval)
+                log.debug("cleaned up", tier=self._disk.name, **done)
+            await trio.sleep(min(_LEAST_PAUSE, self._interval))
+            with trio.move_on_after(self._interval - _LEAST_PAUSE):
+                await self._disk.wait_untidy()
 
-    async def clean_up(self) -> int:
-        """Delete everything expired; how many entries there were."""
-        total = 0
-        while deleted := await self._disk.delete_expired(_BATCH):
-            total += deleted
-        return total
+    async def clean_up(self) -> dict[str, int]:
+        """Do every chore to its end; how many rows, purges or pages each was about."""
+        done = {}
+        for chore in CHORES:
+            total = 0
+            while count := await self._disk.chore(chore):
+                total += count
+            done[chore.__name__] = total
+        await self._disk.truncate_wal()
+        return done

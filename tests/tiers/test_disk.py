@@ -19,6 +19,8 @@ from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.model import Entry, Policy
 from gateway.profile.tiers import DiskTier as DiskSection
 from gateway.tiers.disk import DiskTier, open_disk
+from gateway.tiers.disk_batch import Kind
+from gateway.tiers.disk_cleanup import expire
 
 POLICY = Policy("s", ttl=1000, stale_while_revalidate=50)
 
@@ -137,8 +139,10 @@ async def test_expired_entries_are_deleted_in_steps(tmp_path: Path) -> None:
     async with opened(tmp_path / "cache.db") as disk:
         await disk.put({f"old{number}": entry(age=2000) for number in range(5)})
         await disk.put({"stale": entry(age=1020), "fresh": entry()})
-        assert [await disk.delete_expired(3) for _ in range(3)] == [3, 2, 0]
+        done = await disk.do(Kind.CHANGE, lambda store: [expire(store, 3) for _ in range(3)])
+        assert done == [3, 2, 0]
         assert await disk.get("stale") is not None
+        assert disk.statistics().expired == 5
 
 
 async def test_a_damaged_row_is_a_miss_and_is_deleted(tmp_path: Path) -> None:

@@ -1,0 +1,86 @@
+"""Jobs for the disk tier's connection, and how a batch of them is done: in the connection's own thread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, TypeVar
+
+import aiosqlite
+import trio
+from trio_asyncio import aio_as_trio
+
+from gateway.errors import TierError
+from gateway.tiers.disk_store import Store
+
+T = TypeVar("T")
+
+
+class Kind(Enum):
+    """What a job does; a batch is done in this order, so that reads see its changes and never wait for its chores."""
+
+    CHANGE = "change"
+    """All changes of a batch are one transaction."""
+    READ = "read"
+    CHORE = "chore"
+    """A bit of the janitor's work: a transaction of its own."""
+
+
+@dataclass(eq=False, slots=True)
+class Job:
+    """Something for the connection to do, and how it went."""
+
+    kind: Kind
+    work: Callable[[Store], Any]
+    """Raises TierError to fail alone, before it has changed anything."""
+    durable: bool = False
+    """A purge: it has to survive a power loss, and has to be possible on a full disk."""
+    done: trio.Event = field(default_factory=trio.Event)
+    result: Any = None
+    seconds: float = 0.0
+    error: TierError | None = None
+
+
+class Worker(aiosqlite.Connection):
+    """A connection with its thread, in which a whole batch is one call: each call costs a hop of about 0.2 ms."""
+
+    async def do(self, work: Callable[[], T]) -> T:
+        """What `work` returns, called in the connection's thread."""
+        result: T = await aio_as_trio(self._execute)(work)
+        return result
+
+    async def end(self) -> None:
+        """Close the connection and end its thread."""
+        await aio_as_trio(self.close)()
+
+
+def do_batch(store: Store, kind: Kind, jobs: Sequence[Job], now: float) -> None:
+    """Do `jobs`, all of one kind. When this raises, nothing of them is done."""
+    store.now = now
+    match kind:
+        case Kind.READ:
+            for job in jobs:
+                job.result = job.work(store)
+        case Kind.CHANGE:
+            _transaction(store, jobs)
+        case Kind.CHORE:
+            for job in jobs:
+                begin = time.perf_counter()
+                _transaction(store, [job])
+                job.seconds = time.perf_counter() - begin
+
+
+def _transaction(store: Store, jobs: Sequence[Job]) -> None:
+    store.begin(durable=any(job.durable for job in jobs))
+    try:
+        for job in jobs:
+            try:
+                job.result = job.work(store)
+            except TierError as error:
+                job.error = error
+        store.commit()
+    except BaseException:
+        store.roll_back()
+        raise

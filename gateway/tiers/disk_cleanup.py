@@ -1,0 +1,91 @@
+"""What the janitor does to the disk tier's file, in bits that are small enough for requests to be served in between.
+
+A chore is a function of the store and a number of rows or pages. It does up to that many and returns how many
+it did; 0 is that nothing is left. It is called inside a transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gateway.tiers.disk_store import Store
+from gateway.tiers.disk_sweep import sweep_floor, sweep_purges
+
+Chore = Callable[[Store, int], int]
+
+TARGET = 0.006
+"""Seconds that a bit should take: with the commit and a checkpoint that falls into it, it stays below 20 ms."""
+_MAX_BIT = 2000
+
+_FREE_RATIO = 0.1
+_FREE_PAGES = 64
+"""Free pages that the file may keep for what comes next: a tenth, and a few."""
+_WAL_BYTES = 1_000_000
+"""A WAL up to this size is left as it is."""
+
+
+class Pace:
+    """How much fits into one bit, learnt from the last ones."""
+
+    def __init__(self) -> None:
+        self.size = 16
+
+    def settle(self, done: int, seconds: float) -> None:
+        """A bit of `done` took so long: the next is larger or smaller."""
+        if seconds > TARGET:
+            self.size = max(1, int(min(self.size, done) * TARGET / seconds))
+        elif done >= self.size:
+            self.size = min(_MAX_BIT, int(self.size * min(2.0, TARGET / max(seconds, 1e-6))) + 1)
+
+
+def write_reads(store: Store, limit: int) -> int:
+    """Write down when entries were read last; what a failing transaction loses of it is only recency."""
+    keys = list(store.noted)[:limit]
+    rows = [(store.noted.pop(key), key) for key in keys]
+    store.connection.executemany("UPDATE entries SET used_at = ? WHERE key = ?", rows)
+    return len(rows)
+
+
+def expire(store: Store, limit: int) -> int:
+    """Delete what nobody may use any more."""
+    query = "SELECT rowid FROM entries WHERE usable_until <= ? ORDER BY usable_until LIMIT ?"
+    count = store.delete([rowid for (rowid,) in store.connection.execute(query, (store.now, limit))])
+    store.expired += count
+    return count
+
+
+def forget_purges(store: Store, limit: int) -> int:
+    """Forget purges from before which no entry can be left."""
+    return store.purges.forget_before(store.connection, store.now, limit)
+
+
+def evict(store: Store, limit: int) -> int:
+    """Delete what is worth least until the file is a little below its limit, once it is above."""
+    if not store.over_limit:
+        return 0
+    return store.evict(limit)
+
+
+def vacuum(store: Store, limit: int) -> int:
+    """Give free pages back to the file system, but for some that the next writes will take."""
+    free, pages = (
+        store.connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count")
+    )
+    surplus = int(free - max(_FREE_PAGES, pages * _FREE_RATIO))
+    if surplus <= 0:
+        return 0
+    count = min(limit, surplus)
+    store.connection.execute(f"PRAGMA incremental_vacuum({count})").fetchall()
+    return count
+
+
+CHORES: tuple[Chore, ...] = (write_reads, expire, sweep_floor, sweep_purges, forget_purges, evict, vacuum)
+"""All that is to be done, in this order: what is worth nothing goes before what is worth little."""
+
+
+def truncate_wal(store: Store) -> None:
+    """Move what the WAL holds into the file and cut the WAL; outside a transaction."""
+    wal = store.path.with_name(store.path.name + "-wal")
+    if wal.exists() and wal.stat().st_size > _WAL_BYTES:
+        store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        store.measure()

@@ -1,0 +1,157 @@
+"""The disk tier's file and the thread that works on it: opened, set aside when damaged, opened again."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import structlog
+import trio
+from trio_asyncio import aio_as_trio
+
+from gateway.errors import TierError
+from gateway.pipeline.clock import Clock
+from gateway.tiers.disk_batch import Job, Kind, Worker, do_batch
+from gateway.tiers.disk_purges import DamagedLogError
+from gateway.tiers.disk_store import Store
+from gateway.tiers.schema import open_file
+from gateway.tiers.schema_damage import remove, trouble
+
+log = structlog.get_logger(__name__)
+
+_REOPEN_INTERVAL = 10.0
+"""Seconds between two attempts to open a file that fails again and again."""
+_FAILURES = (sqlite3.Error, DamagedLogError, OSError, TypeError, ValueError, OverflowError)
+"""What a damaged file can make Python and SQLite raise: a flipped bit turns a number into a text, or into nothing."""
+
+
+class DiskFile:
+    """Does batches of jobs on one file; whatever happens to the file, each job ends with a result or a TierError.
+
+    A file that turns out to be damaged is set aside and a new one is opened: what was in it is a miss from then on. A
+    full disk pauses writing. With `existing` the file is left as it is, and damage is an error.
+    """
+
+    def __init__(self, store: Store, clock: Clock, *, existing: bool) -> None:
+        self.set_aside = 0
+        self._store = store
+        self._clock = clock
+        self._existing = existing
+        self._worker: Worker | None = None
+        self._damage: str | None = None
+        self._reopen_at = float("-inf")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a file to work on; if not, the next batch tries to open one."""
+        return self._worker is not None
+
+    async def do(self, kind: Kind, jobs: Sequence[Job]) -> None:
+        """Do `jobs`, all of one kind; each has its result or its error then."""
+        await self._attempt(kind, jobs, again=True)
+
+    async def open(self) -> Worker:
+        """Open the file. Raises TierError."""
+        failures: list[TierError] = []
+        open_it = partial(open_file, self._store.path, self._clock(), existing=self._existing, damage=self._damage)
+
+        def connect() -> sqlite3.Connection:
+            # This runs in aiosqlite's thread, so nothing of the opening holds up the event loop. It must not raise:
+            # then aiosqlite would leave its thread to end by itself, perhaps after the loop that it reports to.
+            try:
+                connection, purges = open_it()
+                self._store.reopen(connection, purges)
+            except TierError as error:
+                failures.append(error)
+                return sqlite3.connect(":memory:")
+            return connection
+
+        worker: Worker = await aio_as_trio(_start)(connect)
+        if failures:
+            await worker.end()
+            raise failures[0]
+        self._worker, self._damage = worker, None
+        return worker
+
+    async def close(self) -> None:
+        """Close the file; nothing is lost."""
+        if self._worker is not None:
+            worker, self._worker = self._worker, None
+            with trio.CancelScope(shield=True):
+                await worker.end()
+
+    async def _attempt(self, kind: Kind, jobs: Sequence[Job], *, again: bool) -> None:
+        try:
+            worker = self._worker or await self._open_again()
+            await worker.do(partial(do_batch, self._store, kind, jobs, self._clock()))
+        except TierError as error:
+            _fail(jobs, error)
+        except _FAILURES as error:
+            await self._recover(kind, jobs, error, again=again)
+        else:
+            if kind is Kind.CHANGE and any(job.error is None for job in jobs):
+                self._store.room.succeeded()
+
+    async def _recover(self, kind: Kind, jobs: Sequence[Job], error: Exception, *, again: bool) -> None:
+        """After a failed batch, of which nothing is done: find out whose fault it is, and see that the others work."""
+        failure = TierError(f"{self._store.name}: {error}")
+        what = "damaged" if isinstance(error, DamagedLogError) else trouble(error)
+        if what == "damaged" and not self._existing:
+            self._damage = str(error)
+            self.set_aside += 1
+            await self.close()
+        elif what == "full":
+            self._store.room.failed(str(error))
+            await self._make_room()
+        if kind is Kind.CHORE or (what == "other" and len(jobs) == 1):
+            _fail(jobs, failure)
+        elif what != "damaged" and len(jobs) > 1:
+            for job in jobs:
+                await self._attempt(kind, [job], again=True)
+        elif again:
+            await self._attempt(kind, jobs, again=False)
+        elif what == "full" and jobs[0].durable:
+            await self._start_empty(jobs[0], failure)
+        else:
+            _fail(jobs, failure)
+
+    async def _make_room(self) -> None:
+        """Move what is in the WAL into the file, so that the WAL can be written from its beginning."""
+        store = self._store
+        try:
+            if self._worker is not None:
+                await self._worker.do(lambda: store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+        except sqlite3.Error as error:
+            log.debug("no room for a checkpoint", tier=self._store.name, error=str(error))
+
+    async def _start_empty(self, purge: Job, failure: TierError) -> None:
+        """The last resort for a purge on a full disk: delete the file, which needs no room."""
+        count = self._store.entries
+        await self.close()
+        try:
+            await trio.to_thread.run_sync(remove, self._store.path)
+        except OSError:
+            purge.error = failure
+            return
+        purge.result = count, None
+        log.warning("no room to record a purge, cache file deleted", tier=self._store.name, path=str(self._store.path))
+        self._reopen_at = float("-inf")
+
+    async def _open_again(self) -> Worker:
+        now = self._clock()
+        if now < self._reopen_at:
+            raise TierError(f"{self._store.name}: the file could not be opened, it is tried again soon")
+        self._reopen_at = now + _REOPEN_INTERVAL
+        return await self.open()
+
+
+def _fail(jobs: Sequence[Job], error: TierError) -> None:
+    for job in jobs:
+        job.error = error
+
+
+async def _start(connector: Callable[[], sqlite3.Connection]) -> Worker:
+    worker = Worker(connector, iter_chunk_size=64)
+    await worker
+    return worker

@@ -1,0 +1,96 @@
+"""Deletes the rows of what was purged, bit by bit, once the purge itself is on the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from gateway.pipeline.glob import Glob
+from gateway.tiers.disk_purges import Purge
+from gateway.tiers.disk_store import Store
+
+_ALL = (
+    "SELECT CAST(key AS BLOB) FROM entries WHERE key >= CAST(:key AS TEXT) ORDER BY key LIMIT :limit",
+    "SELECT CAST(key AS BLOB) FROM entries WHERE key > CAST(:key AS TEXT) ORDER BY key LIMIT :limit",
+)
+_TAGGED = (
+    "SELECT CAST(key AS BLOB) FROM tags WHERE tag = :tag AND key >= CAST(:key AS TEXT) ORDER BY key LIMIT :limit",
+    "SELECT CAST(key AS BLOB) FROM tags WHERE tag = :tag AND key > CAST(:key AS TEXT) ORDER BY key LIMIT :limit",
+)
+"""The first page, and the next ones: of the keys of all entries, and of those with a tag."""
+
+
+@dataclass(slots=True, eq=False)
+class Sweep:
+    """The rows that a purge of a tag or a glob is about, found page by page: deleted, or counted if it is soft.
+
+    A chore of `gateway.tiers.disk_cleanup`. Rows put after the purge have its generation and are left alone.
+    """
+
+    purge: Purge
+    count: int = 0
+    _glob: Glob = field(init=False)
+    _prefix: bytes = field(init=False)
+    _after: bytes | None = None
+
+    def __post_init__(self) -> None:
+        pattern = "*" if self.purge.selector.kind == "all" else self.purge.selector.value
+        self._glob = Glob(pattern)
+        self._prefix = b"" if self.purge.selector.kind == "tag" else pattern.partition("*")[0].encode()
+
+    def __call__(self, store: Store, limit: int) -> int:
+        """The next `limit` keys; 0 when there are no more."""
+        keys = [key for key in self._page(store, limit) if key.startswith(self._prefix)]
+        if not keys:
+            store.sweeps.pop(self.purge.generation, None)
+            if not self.purge.soft:
+                store.purges.swept(store.connection, self.purge)
+            return 0
+        chosen = [rowid for key in keys if self._selects(key) for rowid in self._rows(store, key)]
+        self.count += len(chosen) if self.purge.soft else store.delete(chosen)
+        self._after = keys[-1]
+        return len(keys)
+
+    def _selects(self, key: bytes) -> bool:
+        return self.purge.selector.kind == "tag" or self._glob.matches(key.decode("utf-8", "replace"))
+
+    def _rows(self, store: Store, key: bytes) -> Iterator[int]:
+        query = "SELECT rowid FROM entries WHERE key = CAST(? AS TEXT) AND generation >= ? AND generation < ?"
+        for (rowid,) in store.connection.execute(query, (key, store.purges.floor, self.purge.generation)):
+            yield rowid
+
+    def _page(self, store: Store, limit: int) -> list[bytes]:
+        # Keys are bytes here: a damaged one may be no UTF-8, and has to sort where SQLite sorts it.
+        query = (_TAGGED if self.purge.selector.kind == "tag" else _ALL)[self._after is not None]
+        start = self._prefix if self._after is None else self._after
+        parameters = {"tag": self.purge.selector.value, "key": start, "limit": limit}
+        rows = store.connection.execute(query, parameters)
+        return [key or b"" for (key,) in rows]
+
+
+def sweep_purges(store: Store, limit: int) -> int:
+    """Delete what purges left behind: of callers that went away, and from before a kill."""
+    purge = store.purges.unswept()
+    if purge is None:
+        return 0
+    sweep = store.sweeps.setdefault(purge.generation, Sweep(purge))
+    return sweep(store, limit) or 1
+
+
+def sweep_floor(store: Store, limit: int) -> int:
+    """Delete what was purged altogether, row after row."""
+    purges = store.purges
+    if purges.swept_floor >= purges.floor:
+        return 0
+    floor, after = store.floor_sweep
+    if floor != purges.floor:
+        floor, after = purges.floor, 0
+    query = "SELECT rowid, generation < ? FROM entries WHERE rowid > ? ORDER BY rowid LIMIT ?"
+    rows = store.connection.execute(query, (floor, after, limit)).fetchall()
+    if not rows:
+        purges.swept_floor = floor
+        store.doomed = 0
+        return 1
+    store.doomed = max(0, store.doomed - store.delete([rowid for rowid, below in rows if below]))
+    store.floor_sweep = floor, rows[-1][0]
+    return len(rows)

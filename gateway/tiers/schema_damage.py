@@ -1,0 +1,111 @@
+"""What may be wrong with the disk tier's file, how it is said, and how the file gets out of the way."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from pathlib import Path
+from typing import Literal
+
+_QUICK = 8_000_000
+"""Bytes up to which a file is checked when it is opened. A larger one would hold up the start; its rows are checked one
+by one when they are read."""
+
+_TABLES = {1: {"entries", "tags"}, 2: {"entries", "tags", "purges", "state"}}
+
+Trouble = Literal["damaged", "full", "other"]
+
+
+def trouble(error: BaseException) -> Trouble:
+    """What kind of thing went wrong: with the file itself, with the room on its disk, or with what was asked of it."""
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if name.startswith("SQLITE_FULL"):
+        return "full"
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_IOERR")):
+        return "damaged"
+    # "no such table", or a column of another type than STRICT allows: the pages with the schema are not what they were.
+    if name in ("SQLITE_ERROR", "SQLITE_SCHEMA", "SQLITE_INTERNAL", "SQLITE_MISMATCH"):
+        return "damaged"
+    # Python's own: text in a page that is no UTF-8, which OperationalError says without a code.
+    return "damaged" if "Could not decode to UTF-8" in str(error) else "other"
+
+
+def problem_of(path: Path, version: int, busy_timeout: float, *, check: bool = True) -> str | None:
+    """Why the file can't be used as it is, or None. Raises sqlite3.OperationalError when it can't be opened now."""
+    if not path.exists():
+        return None
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, timeout=busy_timeout)
+        try:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("COMMIT")
+            (found,) = connection.execute("PRAGMA user_version").fetchone()
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+            if found not in (0, *_TABLES) or (found == 0 and tables):
+                return f"its tables have version {found}, this gateway writes version {version}"
+            if not tables >= _TABLES.get(found, set()):
+                return "its tables are missing"
+            if check and path.stat().st_size < _QUICK:
+                for (finding,) in connection.execute("PRAGMA quick_check(1)"):
+                    if finding != "ok":
+                        return str(finding)
+        finally:
+            connection.close()
+    except sqlite3.OperationalError as error:
+        if trouble(error) == "damaged":
+            return str(error)
+        raise
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return None
+
+
+def set_aside(path: Path) -> Path:
+    """Rename the file with its WAL; the name says when.
+
+    The file goes first: a WAL without its file is emptied when a new file is opened, while a file without its WAL would
+    come back without the last purges. The folder is synced, so that a power loss does not undo it.
+    """
+    stamp = time.strftime("%Y%m%dT%H%M%S")
+    for attempt in range(1000):
+        aside = path.with_name(f"{path.name}.damaged-{stamp}" + (f"-{attempt}" if attempt else ""))
+        if not aside.exists():
+            break
+    path.rename(aside)
+    for suffix in ("-wal", "-shm"):
+        companion = path.with_name(path.name + suffix)
+        if companion.exists():
+            companion.rename(aside.with_name(aside.name + suffix))
+    sync_folder(path)
+    return aside
+
+
+def remove(path: Path) -> None:
+    """Delete the file with its WAL, durably; the file first, for the reason that `set_aside` gives."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    sync_folder(path)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in the folder of `path` survive a power loss."""
+    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sentence(error: sqlite3.Error) -> str:
+    """What an operator is told of an error of SQLite's."""
+    match getattr(error, "sqlite_errorname", ""):
+        case "SQLITE_BUSY" | "SQLITE_LOCKED":
+            return "another process has it open"
+        case "SQLITE_CANTOPEN" | "SQLITE_READONLY" | "SQLITE_READONLY_DIRECTORY" | "SQLITE_READONLY_CANTINIT":
+            return "the folder is not writable"
+        case "SQLITE_FULL":
+            return "the disk is full"
+        case _:
+            return str(error)

@@ -1,0 +1,124 @@
+"""Measures the disk tier with 1 000 and with 1 000 000 entries: `python tests/system/measure_disk.py FOLDER`.
+
+Prints the time of a get and of a put in both files and their ratio, of opening both, of a purge of a tag and of all with
+a request waiting meanwhile, and the longest that the janitor held the connection.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import trio
+import trio_asyncio
+
+from gateway.pipeline.clock import Clock
+from gateway.pipeline.invalidation import Selector
+from gateway.pipeline.model import Entry
+from gateway.profile.tiers import DiskTier as DiskSection
+from gateway.tiers.disk import DiskTier, open_disk
+from gateway.watch.janitor import Janitor
+
+_PAYLOAD = random.Random(0).randbytes(600)
+_ROUNDS = 5
+_CALLS = 400
+
+
+def entry(number: int) -> Entry:
+    now = time.time()
+    return Entry(_PAYLOAD, now, now + 86400, stale_if_error=3600, tags=(f"component:{number % 1000}", "package"))
+
+
+@asynccontextmanager
+async def opened(path: Path, clock: Clock) -> AsyncIterator[DiskTier]:
+    section = DiskSection.model_validate({"path": str(path), "max_size": "20GB", "ttl": "1d"})
+    begin = time.perf_counter()
+    async with open_disk(section, clock) as disk, trio.open_nursery() as services:
+        await services.start(disk.run)
+        print(f"  opened {path.name} in {(time.perf_counter() - begin) * 1e3:.1f} ms", flush=True)
+        yield disk
+        services.cancel_scope.cancel()
+
+
+async def fill(disk: DiskTier, count: int) -> None:
+    for start in range(0, count, 2000):
+        await disk.put({f"key:{number:x}": entry(number) for number in range(start, min(count, start + 2000))})
+
+
+async def timed(call: Callable[[int], Awaitable[object]]) -> float:
+    begin = time.perf_counter()
+    for number in range(_CALLS):
+        await call(number)
+    return (time.perf_counter() - begin) / _CALLS * 1e6
+
+
+async def get(disk: DiskTier, count: int, number: int) -> None:
+    assert await disk.get(f"key:{random.randrange(count):x}") is not None
+
+
+async def put(disk: DiskTier, count: int, number: int) -> None:
+    await disk.put({f"new:{random.randrange(count):x}": entry(number)})
+
+
+async def get_many(disk: DiskTier, count: int, number: int) -> None:
+    async with trio.open_nursery() as nursery:
+        for _ in range(16):
+            nursery.start_soon(get, disk, count, number)
+
+
+async def longest_wait(disk: DiskTier, work: Callable[[], Awaitable[object]]) -> tuple[float, float]:
+    """How long `work` took, and the longest that a get took meanwhile."""
+    waits = [0.0]
+    begin = time.perf_counter()
+    async with trio.open_nursery() as nursery:
+
+        async def ask() -> None:
+            while True:
+                start = time.perf_counter()
+                await disk.get("nothing")
+                waits.append(time.perf_counter() - start)
+
+        nursery.start_soon(ask)
+        await work()
+        took = time.perf_counter() - begin
+        nursery.cancel_scope.cancel()
+    print(f"    waits in ms: median {statistics.median(waits) * 1e3:.2f}, longest {max(waits) * 1e3:.1f}", flush=True)
+    return took, max(waits)
+
+
+async def main(folder: Path) -> None:
+    sizes = {"small": 1000, "large": 1_000_000}
+    async with trio_asyncio.open_loop():
+        clock = Clock()
+        for name, count in sizes.items():
+            if not (folder / name).exists():
+                async with opened(folder / name, clock) as disk:
+                    begin = time.perf_counter()
+                    await fill(disk, count)
+                    print(f"  filled {count} in {time.perf_counter() - begin:.1f} s, {disk.statistics()}", flush=True)
+        async with opened(folder / "empty", clock):
+            pass
+        async with opened(folder / "small", clock) as small, opened(folder / "large", clock) as large:
+            tiers = {"small": small, "large": large}
+            for what in (get, put, get_many):
+                times: dict[str, list[float]] = {name: [] for name in tiers}
+                for _ in range(_ROUNDS):
+                    for name, disk in tiers.items():
+                        times[name].append(await timed(partial(what, disk, sizes[name])))
+                least = {name: statistics.median(found) for name, found in times.items()}
+                print(f"{what.__name__}: {least} us, ratio {least['large'] / least['small']:.2f}", flush=True)
+            for selector in (Selector("tag", "component:7"), Selector("glob", "*ff7"), Selector("all")):
+                took, _ = await longest_wait(large, partial(large.purge, selector))
+                print(f"purge {selector.kind} {took * 1e3:.1f} ms", flush=True)
+            took, _ = await longest_wait(large, Janitor(large, 1.0).clean_up)
+            print(f"clean up {took:.1f} s", large.statistics())
+
+
+if __name__ == "__main__":
+    trio.run(main, Path(sys.argv[1]))
