@@ -44,8 +44,9 @@ app = App(
 app.default(serve)
 for command in (serve, stdio, call, check, show, schema):
     app.command(command)
+app.command("gateway.cli.cache:cache", name="cache")  # imported when it is called: it brings an HTTP client along
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-COMMANDS = ("serve", "stdio", "call", "check", "show", "schema")
+COMMANDS = ("serve", "stdio", "call", "check", "show", "schema", "cache")
 
 
 def _check_surroundings() -> None:

@@ -126,7 +126,7 @@ async def _open_disk(stack: AsyncExitStack, profile: Profile, clock: Clock) -> D
 
     await stack.enter_async_context(trio_asyncio.open_loop())
     try:
-        disk = await stack.enter_async_context(open_disk(section, clock))
+        disk = await stack.enter_async_context(open_disk(section, clock, profile.cache.pool_size))
     except TierError as error:
         log.warning("serving without the disk tier", key="cache.disk.path", error=str(error))
         return None

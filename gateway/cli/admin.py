@@ -1,0 +1,148 @@
+"""The admin API as commands use it: of the gateway that runs, else of one that is opened for the command."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import httpx2
+import orjson
+import trio
+
+from gateway.assembly import Gateway, open_gateway
+from gateway.errors import GatewayError
+from gateway.profile.profile import Profile
+from gateway.watch.warmer import Progress
+
+_PATIENCE = httpx2.Timeout(5.0, read=600.0)
+"""Seconds: to connect, and for one step of a long task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """The admin API of one gateway. Everything raises GatewayError with a sentence."""
+
+    where: str
+    http: httpx2.AsyncClient
+    gateway: Gateway | None = None
+    """The gateway, where it was opened for this command."""
+
+    async def ask(self, method: str, path: str, **more: Any) -> dict[str, Any]:
+        """The answer to one request, as data."""
+        try:
+            response = await self.http.request(method, path, **more)
+        except httpx2.HTTPError as error:
+            raise GatewayError(f"{self.where} did not answer: {error or type(error).__name__}") from error
+        self._refuse(response)
+        answer: dict[str, Any] = orjson.loads(response.content)
+        return answer
+
+    async def warm(self, report: Callable[[Progress], None]) -> Progress:
+        """Make the calls of `[warm]`, telling each step; how it went."""
+        if self.gateway is not None:
+            return await self.gateway.warmer.warm(report)
+        progress = Progress(0)
+        try:
+            async with self.http.stream("POST", "/api/cache/warm") as response:
+                self._refuse(response)
+                async for line in response.aiter_lines():
+                    step = orjson.loads(line)
+                    progress = Progress(**{**step, "failures": tuple(step["failures"])})
+                    report(progress)
+        except httpx2.HTTPError as error:
+            raise GatewayError(f"{self.where} broke off: {error or type(error).__name__}") from error
+        return progress
+
+    async def download(self, path: str, to: Path) -> None:
+        """Save an answer to a file, which appears under its name once it is complete."""
+        part = to.with_name(f"{to.name}.part")
+        try:
+            async with self.http.stream("GET", path) as response:
+                if response.is_error:
+                    await response.aread()
+                self._refuse(response)
+                async with await trio.open_file(part, "wb") as file:
+                    async for chunk in response.aiter_bytes():
+                        await file.write(chunk)
+            await trio.to_thread.run_sync(part.replace, to)
+        except httpx2.HTTPError as error:
+            raise GatewayError(f"{self.where} broke off: {error or type(error).__name__}") from error
+        except OSError as error:
+            raise GatewayError(f"can't write {to}: {error.strerror or error}") from error
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(lambda: part.unlink(missing_ok=True))
+
+    async def upload(self, path: str, source: Path) -> dict[str, Any]:
+        """Send a file; the answer."""
+        try:
+            async with await trio.open_file(source, "rb") as file:
+                return await self.ask("POST", path, content=_chunks(file))
+        except OSError as error:
+            raise GatewayError(f"can't read {source}: {error.strerror or error}") from error
+
+    def _refuse(self, response: httpx2.Response) -> None:
+        if not response.is_error:
+            return
+        try:
+            message = str(orjson.loads(response.content)["error"])
+        except (ValueError, KeyError, TypeError, httpx2.ResponseNotRead):
+            message = f"{self.where} answered {response.status_code}"
+        raise GatewayError(message)
+
+
+@asynccontextmanager
+async def open_admin(profile: Profile, url: str | None = None) -> AsyncIterator[Admin]:
+    """The admin API at `url`, else of the gateway that listens where the profile says, else of one on the cache file.
+
+    Says on stderr which it is. Raises GatewayError when nobody answers at `url`.
+    """
+    running = await running_at(profile, url)
+    if running is not None:
+        sys.stderr.write(f"gateway: asking the gateway at {running}\n")
+        async with _client(running) as http:
+            yield Admin(f"the gateway at {running}", http)
+        return
+    from gateway.serving.admin.site import build_site
+
+    sys.stderr.write(f"gateway: no gateway runs, working on {profile.cache.disk.path}\n")
+    async with open_gateway(profile, ahead=False) as gateway:
+        transport = httpx2.ASGITransport(app=cast("Any", build_site(gateway, trio.Event())))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost", timeout=None) as http:
+            yield Admin(profile.cache.disk.path, http, gateway)
+
+
+async def running_at(profile: Profile, url: str | None = None) -> str | None:
+    """Where the admin API of a running gateway answers: at `url`, or where the profile says; None if it runs nowhere.
+
+    Raises GatewayError when nobody answers at `url`.
+    """
+    if url is None and not profile.admin.enabled:
+        return None
+    address = url or f"http://{profile.admin.bind[0]}"
+    try:
+        async with _client(address) as http:
+            answer = orjson.loads((await http.get("/healthz")).content)
+        if isinstance(answer, dict) and "version" in answer:
+            return address
+        problem = "something else"
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        problem = str(error) or type(error).__name__
+    except ValueError:
+        problem = "something else"
+    if url is not None:
+        raise GatewayError(f"no gateway answers at {url}: {problem}")
+    return None
+
+
+def _client(address: str) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(base_url=address, timeout=_PATIENCE, trust_env=False)
+
+
+async def _chunks(file: Any) -> AsyncIterable[bytes]:
+    while chunk := await file.read(65536):
+        yield chunk
