@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.model import Entry
 from gateway.profile.tiers import DiskTier as DiskSection
 from gateway.tiers.codec import Codec
-from gateway.tiers.disk_batch import Job, Kind
+from gateway.tiers.disk_batch import Job, Kind, parted
 from gateway.tiers.disk_cleanup import Chore, Pace, truncate_wal
 from gateway.tiers.disk_file import DiskFile
 from gateway.tiers.disk_store import Store
@@ -84,7 +85,7 @@ class DiskTier:
     @property
     def damaged(self) -> int:
         """Rows that did not decode, and were deleted."""
-        return self._store.damaged
+        return self._store.counters.damaged
 
     def statistics(self) -> DiskStatistics:
         """How the tier is, as of the last batch."""
@@ -94,10 +95,10 @@ class DiskTier:
             bytes_used=store.bytes_used,
             file_bytes=store.file_bytes,
             purges=len(store.purges.records) if self.file.is_open else 0,
-            damaged=store.damaged,
+            damaged=store.counters.damaged,
             set_aside=self.file.set_aside,
-            evicted=store.evicted,
-            expired=store.expired,
+            evicted=store.counters.evicted,
+            expired=store.counters.expired,
             longest_hold_ms=self._longest_hold * 1000,
             pending=len(self._queue),
             full=store.room.full,
@@ -110,7 +111,8 @@ class DiskTier:
 
     async def put(self, entries: Mapping[str, Entry]) -> None:
         """Keep `entries`, all or none; returns when they are committed. Raises TierError when they are not."""
-        await self.do(Kind.CHANGE, lambda store: store.put(entries))
+        weight = sum(len(entry.payload) for entry in entries.values())
+        await self._queue_up(Job(Kind.CHANGE, lambda store: store.put(entries), weight=weight))
 
     async def purge(self, selector: Selector, *, soft: bool = False) -> int:
         """Forget the selected entries, or only make them stale; how many there were.
@@ -141,8 +143,15 @@ class DiskTier:
     async def chore(self, chore: Chore, pace: Callable[..., int] | None = None) -> int:
         """Do a bit of `chore`, as much as takes a few milliseconds; 0 when nothing is left to do."""
         learnt = self._paces.setdefault(pace or chore, Pace())
-        size = learnt.size
-        job = await self._queue_up(Job(Kind.CHORE, lambda store: chore(store, size)))
+        while True:
+            size = learnt.size
+            try:
+                job = await self._queue_up(Job(Kind.CHORE, partial(chore, limit=size)))
+                break
+            except TierError:
+                if size == 1 or not self._store.room.full:
+                    raise
+                learnt.shrink()  # with little room, a small bit may still be possible
         learnt.settle(job.result, job.seconds)
         self._longest_hold = max(self._longest_hold, job.seconds)
         return int(job.result)
@@ -167,10 +176,8 @@ class DiskTier:
             self._queued = trio.Event()
             batch, self._queue = self._queue, []
             with trio.CancelScope(shield=True):
-                for kind in Kind:
-                    jobs = [job for job in batch if job.kind is kind]
-                    if jobs:
-                        await self.file.do(kind, jobs)
+                for kind, jobs in parted(batch):
+                    await self.file.do(kind, jobs)
                     for job in jobs:
                         job.done.set()
             self._look_around()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeVar
@@ -16,6 +16,10 @@ from gateway.errors import TierError
 from gateway.tiers.disk_store import Store
 
 T = TypeVar("T")
+
+
+_MAX_WEIGHT = 4_000_000
+"""Bytes written in one transaction: the WAL holds it first, and must stay below what is left free on a disk."""
 
 
 class Kind(Enum):
@@ -37,6 +41,8 @@ class Job:
     """Raises TierError to fail alone, before it has changed anything."""
     durable: bool = False
     """A purge: it has to survive a power loss, and has to be possible on a full disk."""
+    weight: int = 0
+    """Bytes that it writes, about."""
     done: trio.Event = field(default_factory=trio.Event)
     result: Any = None
     seconds: float = 0.0
@@ -54,6 +60,19 @@ class Worker(aiosqlite.Connection):
     async def end(self) -> None:
         """Close the connection and end its thread."""
         await aio_as_trio(self.close)()
+
+
+def parted(batch: Iterable[Job]) -> Iterator[tuple[Kind, Sequence[Job]]]:
+    """The jobs of a batch in the order in which they are done, with changes in transactions of a bounded size."""
+    by_kind: dict[Kind, list[Job]] = {kind: [] for kind in Kind}
+    weight = 0
+    for job in batch:
+        if by_kind[job.kind] and weight + job.weight > _MAX_WEIGHT:
+            yield job.kind, by_kind[job.kind]
+            by_kind[job.kind], weight = [], 0
+        by_kind[job.kind].append(job)
+        weight += job.weight
+    yield from ((kind, jobs) for kind, jobs in by_kind.items() if jobs)
 
 
 def do_batch(store: Store, kind: Kind, jobs: Sequence[Job], now: float) -> None:

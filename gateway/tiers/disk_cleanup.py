@@ -6,12 +6,19 @@ it did; 0 is that nothing is left. It is called inside a transaction.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Protocol
 
 from gateway.tiers.disk_store import Store
 from gateway.tiers.disk_sweep import sweep_floor, sweep_purges
 
-Chore = Callable[[Store, int], int]
+
+class Chore(Protocol):
+    """Something that the janitor does."""
+
+    def __call__(self, store: Store, limit: int) -> int:
+        """Do up to `limit` of it; how many it were."""
+
 
 TARGET = 0.006
 """Seconds that a bit should take: with the commit and a checkpoint that falls into it, it stays below 20 ms."""
@@ -29,6 +36,10 @@ class Pace:
 
     def __init__(self) -> None:
         self.size = 16
+
+    def shrink(self) -> None:
+        """A bit failed."""
+        self.size = max(1, self.size // 4)
 
     def settle(self, done: int, seconds: float) -> None:
         """A bit of `done` took so long: the next is larger or smaller."""
@@ -50,7 +61,7 @@ def expire(store: Store, limit: int) -> int:
     """Delete what nobody may use any more."""
     query = "SELECT rowid FROM entries WHERE usable_until <= ? ORDER BY usable_until LIMIT ?"
     count = store.delete([rowid for (rowid,) in store.connection.execute(query, (store.now, limit))])
-    store.expired += count
+    store.counters.expired += count
     return count
 
 
@@ -75,17 +86,26 @@ def vacuum(store: Store, limit: int) -> int:
     if surplus <= 0:
         return 0
     count = min(limit, surplus)
-    store.connection.execute(f"PRAGMA incremental_vacuum({count})").fetchall()
+    for _ in range(count):  # Python's sqlite3 takes only the first step of this statement, which is one page
+        store.connection.execute("PRAGMA incremental_vacuum(1)")
     return count
 
 
-CHORES: tuple[Chore, ...] = (write_reads, expire, sweep_floor, sweep_purges, forget_purges, evict, vacuum)
-"""All that is to be done, in this order: what is worth nothing goes before what is worth little."""
+CHORES: Mapping[str, Chore] = {
+    "reads": write_reads,
+    "expired": expire,
+    "purged altogether": sweep_floor,
+    "purged": sweep_purges,
+    "purges forgotten": forget_purges,
+    "evicted": evict,
+    "pages": vacuum,
+}
+"""All that is to be done, by what is counted, in this order: what is worth nothing goes before what is worth little."""
 
 
 def truncate_wal(store: Store) -> None:
     """Move what the WAL holds into the file and cut the WAL; outside a transaction."""
     wal = store.path.with_name(store.path.name + "-wal")
     if wal.exists() and wal.stat().st_size > _WAL_BYTES:
-        store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        store.truncate_wal()
         store.measure()

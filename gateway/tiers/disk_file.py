@@ -90,7 +90,7 @@ class DiskFile:
         except _FAILURES as error:
             await self._recover(kind, jobs, error, again=again)
         else:
-            if kind is Kind.CHANGE and any(job.error is None for job in jobs):
+            if kind is Kind.CHANGE and any(job.error is None and not job.durable for job in jobs):
                 self._store.room.succeeded()
 
     async def _recover(self, kind: Kind, jobs: Sequence[Job], error: Exception, *, again: bool) -> None:
@@ -118,10 +118,9 @@ class DiskFile:
 
     async def _make_room(self) -> None:
         """Move what is in the WAL into the file, so that the WAL can be written from its beginning."""
-        store = self._store
         try:
             if self._worker is not None:
-                await self._worker.do(lambda: store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+                await self._worker.do(self._store.truncate_wal)
         except sqlite3.Error as error:
             log.debug("no room for a checkpoint", tier=self._store.name, error=str(error))
 

@@ -13,8 +13,12 @@ log = structlog.get_logger(__name__)
 
 _RESERVE = 16_000_000
 _RESERVE_RATIO = 0.01
+_RESERVE_LEAST = 64_000
 """What is left free for purges and for the janitor, which both have to write in order to delete: 16 MB, on a small disk
-a hundredth. Writing goes on when there is twice as much."""
+a hundredth, but some pages. Writing goes on when there is twice as much."""
+
+_TIGHT = 8
+"""So many times that is little room."""
 
 _CHECK_INTERVAL = 1.0
 """Seconds for which an answer of the file system counts, and between two attempts on a full disk."""
@@ -25,25 +29,31 @@ class Room:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._checked_at = float("-inf")
+        self._looked_at = float("-inf")
+        self._attempt = False
         self.full = False
+        """Writing is paused."""
+        self.tight = False
+        """There is little room, so the WAL is to be kept empty: what it holds needs room in the file as well."""
 
-    def check(self, now: float) -> None:
-        """Raises TierError when writing is paused. On a full disk, lets one attempt through a second, if there is room.
-
-        A failing attempt is told by `failed`, one that succeeds by `succeeded`.
-        """
-        if now - self._checked_at < _CHECK_INTERVAL:
-            if self.full:
-                raise self._error()
+    def look(self, now: float) -> None:
+        """See how much room there is, at most once a second. On a full disk, one attempt to write follows from it."""
+        if now - self._looked_at < _CHECK_INTERVAL:
             return
-        self._checked_at = now
+        self._looked_at = now
         disk = os.statvfs(self._path.parent)
         free = disk.f_bavail * disk.f_frsize
-        reserve = min(_RESERVE, disk.f_blocks * disk.f_frsize * _RESERVE_RATIO)
-        if free < (2 * reserve if self.full else reserve):
+        reserve = min(_RESERVE, max(_RESERVE_LEAST, disk.f_blocks * disk.f_frsize * _RESERVE_RATIO))
+        self.tight = free < _TIGHT * reserve
+        self._attempt = self.full and free >= 2 * reserve
+        if free < reserve:
             self.failed(f"{free} bytes are free")
-            raise self._error()
+
+    def check(self) -> None:
+        """Raises TierError when writing is paused, save for one attempt a second when there seems to be room again."""
+        if self.full and not self._attempt:
+            raise TierError(f"disk: no room left on the disk of {self._path}")
+        self._attempt = False
 
     def failed(self, problem: str) -> None:
         """There is no room: writing is paused."""
@@ -52,10 +62,7 @@ class Room:
             log.warning("disk full, nothing more is written", tier="disk", path=str(self._path), problem=problem)
 
     def succeeded(self) -> None:
-        """Something was written."""
+        """Entries were written."""
         if self.full:
             self.full = False
             log.info("disk has room again", tier="disk", path=str(self._path))
-
-    def _error(self) -> TierError:
-        return TierError(f"disk: no room left on the disk of {self._path}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,6 +54,15 @@ class Row(NamedTuple):
     row: bytes
 
 
+@dataclass(slots=True)
+class Counters:
+    """Rows that were deleted, by the reason."""
+
+    damaged: int = 0
+    evicted: int = 0
+    expired: int = 0
+
+
 class Store:
     """One open file. Nothing here waits or locks: one thread alone calls it.
 
@@ -69,7 +79,7 @@ class Store:
         self.codec = codec
         self.room = Room(path)
         self.max_size = max_size
-        self.damaged = self.evicted = self.expired = 0
+        self.counters = Counters()
         self.entries = self.bytes_used = self.file_bytes = 0
         self.sweeps: dict[int, Callable[[Store, int], int]] = {}
         """How far the deletion for each purge has come, by its generation."""
@@ -81,6 +91,7 @@ class Store:
         self.noted: dict[str, float] = {}
         self._ttl = ttl
         self._saved_mark = b""
+        self._counted = self.counters
 
     def reopen(self, connection: sqlite3.Connection, purges: PurgeLog) -> None:
         """Work on this file from now on."""
@@ -99,9 +110,14 @@ class Store:
 
     def begin(self, *, durable: bool) -> None:
         """Start a transaction; a `durable` one is on the disk when it is committed, also after a power loss."""
+        self.room.look(self.now)
+        if self.room.tight:
+            with suppress(sqlite3.OperationalError):  # then there is no room for that either
+                self.truncate_wal()
         # PRAGMA synchronous can't be changed inside a transaction (sqlite.org/pragma.html).
         self.connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         self.connection.execute("BEGIN IMMEDIATE")
+        self._counted = replace(self.counters)
 
     def commit(self) -> None:
         """End the transaction, with the purge log as it is now."""
@@ -116,9 +132,14 @@ class Store:
         """Undo the transaction, here too."""
         with suppress(sqlite3.Error):  # some errors have rolled back already, and then there is nothing to undo
             self.connection.execute("ROLLBACK")
+        self.counters = self._counted
         self._start_sweeps_again()
         if self.purges.mark() != self._saved_mark:
             self.purges = load_log(self.connection)
+
+    def truncate_wal(self) -> None:
+        """Move what the WAL holds into the file and cut it; outside a transaction."""
+        self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def measure(self) -> None:
         """See how large the file is; all of it is known without reading the tables."""
@@ -158,7 +179,7 @@ class Store:
                 if not recent and len(self.noted) < _MAX_NOTED:
                     self.noted[key] = self.now
         if damaged:
-            self.damaged += len(damaged)
+            self.counters.damaged += len(damaged)
             self.delete(damaged)
         return found
 
@@ -170,7 +191,7 @@ class Store:
 
     def put(self, entries: Mapping[str, Entry]) -> None:
         """Keep `entries`; one that is larger than the whole file may be is not kept, nor is what it replaces."""
-        self.room.check(self.now)
+        self.room.check()
         too_large = []
         for row in self._rows(entries):
             if len(row[-1]) > self.max_size:
@@ -211,7 +232,7 @@ class Store:
                 break
             chosen.append(rowid)
             excess -= size or 0
-        self.evicted += len(chosen)
+        self.counters.evicted += len(chosen)
         return self.delete(chosen)
 
     def delete(self, rowids: Sequence[int]) -> int:
@@ -248,7 +269,7 @@ class Store:
         try:
             entry = self.live(Row(row[0], key, *row[1:]))
         except DamagedRowError:
-            self.damaged += self.delete([row[0]])
+            self.counters.damaged += self.delete([row[0]])
             return 0
         if entry is None:
             return 0

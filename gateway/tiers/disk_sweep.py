@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import orjson
+
 from gateway.pipeline.glob import Glob
 from gateway.tiers.disk_purges import Purge
 from gateway.tiers.disk_store import Store
@@ -19,6 +21,10 @@ _TAGGED = (
 )
 """The first page, and the next ones: of the keys of all entries, and of those with a tag."""
 
+_ROWS = """SELECT rowid FROM entries
+WHERE key = CAST(? AS TEXT) AND generation >= ? AND generation < ? AND instr(tags, ?) > 0"""
+"""Those of a key that are still there and from before the purge; a damaged index of tags leads to others, too."""
+
 
 @dataclass(slots=True, eq=False)
 class Sweep:
@@ -32,11 +38,15 @@ class Sweep:
     _glob: Glob = field(init=False)
     _prefix: bytes = field(init=False)
     _after: bytes | None = None
+    _literal: str = ""
 
     def __post_init__(self) -> None:
         pattern = "*" if self.purge.selector.kind == "all" else self.purge.selector.value
         self._glob = Glob(pattern)
         self._prefix = b"" if self.purge.selector.kind == "tag" else pattern.partition("*")[0].encode()
+
+        if self.purge.selector.kind == "tag":
+            self._literal = orjson.dumps(self.purge.selector.value).decode()
 
     def __call__(self, store: Store, limit: int) -> int:
         """The next `limit` keys; 0 when there are no more."""
@@ -55,9 +65,8 @@ class Sweep:
         return self.purge.selector.kind == "tag" or self._glob.matches(key.decode("utf-8", "replace"))
 
     def _rows(self, store: Store, key: bytes) -> Iterator[int]:
-        query = "SELECT rowid FROM entries WHERE key = CAST(? AS TEXT) AND generation >= ? AND generation < ?"
-        for (rowid,) in store.connection.execute(query, (key, store.purges.floor, self.purge.generation)):
-            yield rowid
+        parameters = (key, store.purges.floor, self.purge.generation, self._literal)
+        yield from (rowid for (rowid,) in store.connection.execute(_ROWS, parameters))
 
     def _page(self, store: Store, limit: int) -> list[bytes]:
         # Keys are bytes here: a damaged one may be no UTF-8, and has to sort where SQLite sorts it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -29,8 +30,6 @@ _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     # In WAL mode NORMAL can lose the last commits on power loss, never the file's consistency. Purges commit with FULL.
     "PRAGMA synchronous = NORMAL",
-    # A checkpoint of SQLite's usual 1000 pages held the connection for 20 ms, one of 250 for 5.
-    "PRAGMA wal_autocheckpoint = 250",
     # Cut the WAL back after a checkpoint, so that a burst of writes does not stay on disk.
     "PRAGMA journal_size_limit = 16777216",
     # The upper pages of the indices of a million entries.
@@ -41,6 +40,11 @@ _PRAGMAS = (
     "PRAGMA cell_size_check = ON",
     "PRAGMA trusted_schema = OFF",
 )
+
+_WAL_PAGES = 250
+"""At so many pages the WAL is moved into the file: SQLite's usual 1000 held the connection for 20 ms, these for 5."""
+_WAL_RATIO = 1 / 16
+"""...and at so much of a small disk: once the disk is full of it, it can't be moved any more."""
 
 _ENTRIES = """
 CREATE TABLE entries (
@@ -100,11 +104,11 @@ def open_file(
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             problem = damage or problem_of(path, VERSION, _BUSY_TIMEOUT)
-            if problem is not None:
+            if problem is not None and path.exists():
                 aside = set_aside(path)
                 log.warning("cache file set aside", path=str(path), moved_to=str(aside), problem=problem)
         try:
-            return _connect(path, now)
+            return _connect(path, now, tolerant=existing)
         except DamagedLogError as error:
             if existing:
                 raise TierError(f"can't use {path}: {error}") from error
@@ -139,16 +143,23 @@ def _refuse_other(path: Path) -> None:
         raise TierError(f"can't use {path}: {problem}")
 
 
-def _connect(path: Path, now: float) -> tuple[sqlite3.Connection, PurgeLog]:
+def _connect(path: Path, now: float, *, tolerant: bool = False) -> tuple[sqlite3.Connection, PurgeLog]:
     connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_TIMEOUT)
     try:
         for pragma in _PRAGMAS:
             connection.execute(pragma).fetchall()
+        disk = os.statvfs(path.parent)
+        pages = min(_WAL_PAGES, int(disk.f_blocks * disk.f_frsize * _WAL_RATIO) // 4096)
+        connection.execute(f"PRAGMA wal_autocheckpoint = {pages}").fetchall()
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("COMMIT")
         _make_or_migrate(connection, path)
         purges = load_log(connection)
-        _distrust_the_future(connection, purges, path, now)
+        try:
+            _distrust_the_future(connection, purges, path, now)
+        except sqlite3.DatabaseError:
+            if not tolerant:  # a command that looks for damage is to find it by itself
+                raise
     except BaseException:
         connection.close()
         raise

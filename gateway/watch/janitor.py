@@ -31,7 +31,7 @@ class Janitor:
             except TierError as error:
                 log.warning("cleanup failed", tier=self._disk.name, error=str(error))
             else:
-                log.debug("cleaned up", tier=self._disk.name, **done)
+                log.debug("cleaned up", tier=self._disk.name, done=done)
             await trio.sleep(min(_LEAST_PAUSE, self._interval))
             with trio.move_on_after(self._interval - _LEAST_PAUSE):
                 await self._disk.wait_untidy()
@@ -39,10 +39,10 @@ class Janitor:
     async def clean_up(self) -> dict[str, int]:
         """Do every chore to its end; how many rows, purges or pages each was about."""
         done = {}
-        for chore in CHORES:
+        for name, chore in CHORES.items():
             total = 0
             while count := await self._disk.chore(chore):
                 total += count
-            done[chore.__name__] = total
+            done[name] = total
         await self._disk.truncate_wal()
         return done

@@ -1,6 +1,6 @@
 """Measures the disk tier with 1 000 and with 1 000 000 entries: `python tests/system/measure_disk.py FOLDER`.
 
-Prints the time of a get and of a put in both files and their ratio, of opening both, of a purge of a tag and of all with
+Prints the time of a get and of a put in both files and their ratio, of opening both, of purges with
 a request waiting meanwhile, and the longest that the janitor held the connection.
 """
 

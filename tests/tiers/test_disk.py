@@ -3,48 +3,19 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import structlog.testing
 import trio
-import trio_asyncio
 
 from gateway.errors import TierError
 from gateway.pipeline.clock import Clock
 from gateway.pipeline.freshness import new_entry
 from gateway.pipeline.invalidation import Selector
-from gateway.pipeline.model import Entry, Policy
-from gateway.profile.tiers import DiskTier as DiskSection
-from gateway.tiers.disk import DiskTier, open_disk
 from gateway.tiers.disk_batch import Kind
 from gateway.tiers.disk_cleanup import expire
-
-POLICY = Policy("s", ttl=1000, stale_while_revalidate=50)
-
-
-@asynccontextmanager
-async def opened(path: Path, clock: Clock | None = None, **section: object) -> AsyncIterator[DiskTier]:
-    """A disk tier on the real file, with its service running."""
-    about = DiskSection.model_validate({"path": str(path), **section})
-    async with (
-        trio_asyncio.open_loop(),
-        trio.open_nursery() as services,
-        open_disk(about, clock or Clock()) as disk,
-    ):
-        await services.start(disk.run)
-        yield disk
-        services.cancel_scope.cancel()
-
-
-def set_aside(folder: Path) -> list[Path]:
-    return list(folder.glob("cache.db.damaged-*"))
-
-
-def entry(payload: bytes = b"payload", tags: tuple[str, ...] = (), age: float = 0.0) -> Entry:
-    return new_entry(payload, POLICY, Clock()() - age, tags=tags)
+from tests.tiers.rig import POLICY, entry, opened, set_aside
 
 
 async def test_entries_survive_a_restart(tmp_path: Path) -> None:
