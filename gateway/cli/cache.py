@@ -6,7 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import orjson
 from cyclopts import App, Parameter
@@ -111,7 +111,7 @@ def purge(
     tool: str | None = None,
     upstream: str | None = None,
     strategy: str | None = None,
-    all: Annotated[Literal[True] | None, Flag] = None,  # noqa: A002  # the option's name
+    all: Annotated[bool, Flag] = False,  # noqa: A002  # the option's name
     soft: Annotated[
         bool, Parameter(negative="", help="Only make them stale: they may stand in for a failure.")
     ] = False,
@@ -121,7 +121,8 @@ def purge(
 ) -> int:
     """Purge by one of key, tag, glob of keys, tool, upstream, strategy, or all; exit code 1 if nothing matched."""
     what = {
-        "key": key, "tag": tag, "glob": glob, "tool": tool, "upstream": upstream, "strategy": strategy, "all": all,
+        "key": key, "tag": tag, "glob": glob, "tool": tool, "upstream": upstream, "strategy": strategy,
+        "all": all or None,
     }  # fmt: skip
     try:
         asked = PurgeRequest.model_validate({name: value for name, value in what.items() if value is not None})

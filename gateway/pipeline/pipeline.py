@@ -28,7 +28,10 @@ class Memory(Protocol):
     meter: TierMeter
 
     def get(self, key: str) -> Entry | None:
-        """The entry of `key`, fresh or not."""
+        """The entry of `key`, fresh or not; counted as a hit or a miss."""
+
+    def peek(self, key: str) -> Entry | None:
+        """The entry of `key`, fresh or not, neither counted nor used."""
 
     def put(self, key: str, entry: Entry) -> None:
         """Keep an entry, at the cost of others where there is no room."""
@@ -110,7 +113,7 @@ class Pipeline:
 
     async def _look_up(self, request: Request, revalidate: bool) -> Answer:
         began = self.clock()
-        kept = self.peek(request) or await self._find(request)
+        kept = await self._find(request)
         verdict = Verdict.EXPIRED if kept is None else judge(kept.entry, request.policy, self.clock())
         if kept is not None and verdict is Verdict.FRESH:
             return kept
@@ -135,12 +138,17 @@ class Pipeline:
         return Answer(loaded, Status.MISS if fresh else Status.STALE, "upstream")
 
     async def _find(self, request: Request) -> Answer | None:
-        """The best entry of all tiers: the first fresh one, else the one that was fresh the longest."""
+        """The best entry of all tiers: the first fresh one, else the one that was fresh the longest.
+
+        Memory is looked into once more, without being counted: another flight may have landed since it had nothing.
+        """
         best: Answer | None = None
         tiers = request.policy.tiers
-        stale = self.memory.get(request.key) if self.memory is not None and "memory" in tiers else None
-        if stale is not None:
-            best = Answer(stale, Status.STALE, "memory")
+        kept = self.memory.peek(request.key) if self.memory is not None and "memory" in tiers else None
+        if kept is not None:
+            if judge(kept, request.policy, self.clock()) is Verdict.FRESH:
+                return Answer(kept, Status.HIT, "memory")
+            best = Answer(kept, Status.STALE, "memory")
         with self._purges.load() as generation:
             for depth, tier in enumerate(self.lower):
                 entry = await tier.get(request.key) if tier.name in tiers else None

@@ -64,7 +64,10 @@ class MemoryTier:
     def peek(self, key: str) -> Entry | None:
         """The entry of `key`, without counting or using it: for those who look at the cache."""
         slot = self._entries.get(key)
-        return None if slot is None else slot[0].fresh_at_most_until(slot[1])
+        if slot is None:
+            return None
+        entry, fresh_here_until = slot
+        return entry if self._clock() < fresh_here_until else entry.fresh_at_most_until(fresh_here_until)
 
     def entries(self, pattern: str = "*", after: str = "") -> list[tuple[str, Entry]]:
         """Every entry whose key matches the glob `pattern`, by key, from behind `after` on."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import orjson
 import trio
-from gateway.upstream.versions import SemanticReleases
 
 from gateway.errors import GatewayError, UpstreamNotFound
 from gateway.pipeline.directives import SILENT, Directives
 from gateway.upstream.model import JSON, Fetched, Validators, Wanted
+from gateway.upstream.versions import SemanticReleases
 
 
 @dataclass

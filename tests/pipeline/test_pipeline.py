@@ -356,3 +356,10 @@ async def test_a_purge_without_a_tier_that_may_come_back_is_not_acknowledged(
     with pytest.raises(TierError, match="can come back from: disk could not be opened"):
         await pipeline.purge(Selector("all"))
     assert len(memory) == 0
+
+
+async def test_memory_counts_each_request_once(autojump_clock: trio.testing.MockClock, rig: Rig) -> None:
+    """However often a look-up looks, a request is one hit or one miss."""
+    for _ in range(3):
+        await rig.pipeline.get(rig.origin.request())
+    assert (rig.memory.meter.hits, rig.memory.meter.misses) == (2, 1)

@@ -148,7 +148,7 @@ def cache_routes(gateway: Gateway) -> Blueprint:
                     await out.write(chunk)
             imported = await import_(tier, file)
         except TierError as error:
-            return {"error": str(error)}, 400
+            return {"error": str(error).replace(str(file), "the file")}, 400
         finally:
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(_remove, file)
