@@ -198,7 +198,7 @@ async def test_ready_after_warming(tmp_path: Path, registry: Registry) -> None:
     """With `ready_after = "warm"` requests are welcome once the calls were made, whatever became of them."""
     release = trio.Event()
 
-    async def held(_stream: trio.SocketStream, _request: Request) -> None:
+    async def held(_request: Request, _stream: trio.SocketStream) -> None:
         await release.wait()
 
     registry.on("/@varlet%2Fui", held)
