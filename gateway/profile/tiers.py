@@ -21,8 +21,8 @@ class MemoryTier(Section):
     """Most entries."""
     ttl: Annotated[Duration, Field(gt=0)] = 900.0
     """How long an entry counts as fresh here at most, whatever its strategy says."""
-    algorithm: Literal["lru"] = "lru"
-    """What is evicted when there is no room: the least recently used."""
+    algorithm: Literal["lru", "adaptive"] = "lru"
+    """What is evicted when there is no room: what was not asked for the longest, or what the requests so far say."""
 
 
 class DiskTier(Section):

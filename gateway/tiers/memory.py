@@ -1,9 +1,10 @@
-"""L1: entries in this process, least recently used out first."""
+"""L1: entries in this process."""
 
 from __future__ import annotations
 
 import sys
-from collections import OrderedDict
+from dataclasses import dataclass
+from typing import assert_never
 
 from gateway.pipeline.clock import Clock
 from gateway.pipeline.glob import Glob
@@ -11,15 +12,43 @@ from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.model import Entry
 from gateway.profile.tiers import MemoryTier as MemorySection
 from gateway.telemetry.metrics import TierMeter
+from gateway.tiers.eviction import Adaptive, EvictionPolicy, EvictionStatistics, Lru, Node
 
 OVERHEAD = 400
-"""Bytes that an entry costs beyond its payload and key: the Entry, its tags, the slot in the table."""
+"""Bytes that an entry costs at most beyond its payload and its key: the Entry and its tags, the slot, the order."""
+
+
+class Slot(Node):
+    """An entry where it is kept, and for how long it counts as fresh there."""
+
+    __slots__ = ("entry", "fresh_here_until")
+
+    def __init__(self, key: str, entry: Entry, cost: int, fresh_here_until: float) -> None:
+        super().__init__(key, cost, entry.priority)
+        self.entry = entry
+        self.fresh_here_until = fresh_here_until
+
+    def seen_at(self, now: float) -> Entry:
+        """The entry as it is at `now`: no longer fresh than this tier allows."""
+        return self.entry if now < self.fresh_here_until else self.entry.fresh_at_most_until(self.fresh_here_until)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryStatistics:
+    """How the memory tier stands."""
+
+    entries: int
+    size: int
+    """Bytes, with bookkeeping."""
+    evictions: int
+    eviction: EvictionStatistics
 
 
 class MemoryTier:
     """Keeps entries up to a number, a number of bytes, and a time; `get` and `put` never wait.
 
-    An entry counts as fresh for at most `ttl` from when it was put here; it stays for its stale windows.
+    What is given up when there is no room is for `cache.memory.algorithm` to say. An entry counts as fresh for at most
+    `ttl` from when it was put here; it stays for its stale windows.
     """
 
     name = "memory"
@@ -29,81 +58,105 @@ class MemoryTier:
         self._max_items = section.max_items
         self._ttl = section.ttl
         self._clock = clock
-        self._entries: OrderedDict[str, tuple[Entry, float]] = OrderedDict()
+        self._slots: dict[str, Slot] = {}
         self._size = 0
+        self._evictions = 0
+        self._policy = _policy(section)
+        self._note_read = self._policy.hit
         self.meter = TierMeter()
-        self.evictions = 0
 
     def __len__(self) -> int:
         """How many entries there are."""
-        return len(self._entries)
+        return len(self._slots)
 
-    @property
-    def size(self) -> int:
-        """Bytes that the entries take, with their bookkeeping."""
-        return self._size
+    def statistics(self) -> MemoryStatistics:
+        """How it stands."""
+        return MemoryStatistics(len(self._slots), self._size, self._evictions, self._policy.statistics())
 
     def get(self, key: str) -> Entry | None:
         """The entry of `key`, fresh or stale; one that nobody may use any more is dropped."""
-        slot = self._entries.get(key)
+        slot = self._slots.get(key)
         if slot is None:
             self.meter.misses += 1
             return None
-        entry, fresh_here_until = slot
         now = self._clock()
-        if now >= fresh_here_until:
-            entry = entry.fresh_at_most_until(fresh_here_until)
+        entry = slot.entry
+        if now >= slot.fresh_here_until:
+            entry = slot.seen_at(now)
             if now >= entry.usable_until:
-                self._remove(key)
+                self._remove(slot)
                 self.meter.misses += 1
                 return None
-        self._entries.move_to_end(key)
+        self._note_read(slot)
         self.meter.hits += 1
         return entry
 
     def peek(self, key: str) -> Entry | None:
-        """The entry of `key`, without counting or using it: for those who look at the cache."""
-        slot = self._entries.get(key)
-        if slot is None:
-            return None
-        entry, fresh_here_until = slot
-        return entry if self._clock() < fresh_here_until else entry.fresh_at_most_until(fresh_here_until)
+        """The entry of `key`, without counting or using it."""
+        slot = self._slots.get(key)
+        return None if slot is None else slot.seen_at(self._clock())
 
     def entries(self, pattern: str = "*", after: str = "") -> list[tuple[str, Entry]]:
         """Every entry whose key matches the glob `pattern`, by key, from behind `after` on."""
-        glob = Glob(pattern)
-        keys = sorted(key for key in self._entries if key > after and glob.matches(key))
-        return [(key, self._entries[key][0]) for key in keys]
+        glob, now = Glob(pattern), self._clock()
+        keys = sorted(key for key in self._slots if key > after and glob.matches(key))
+        return [(key, self._slots[key].seen_at(now)) for key in keys]
 
     def put(self, key: str, entry: Entry) -> None:
-        """Keep `entry`, evicting the least recently used where there is no room; one that can't fit is not kept."""
-        self._remove(key)
-        cost = _cost(key, entry)
+        """Keep `entry`, giving up others where there is no room; one that can't fit is not kept."""
+        cost = len(entry.payload) + sys.getsizeof(key) + OVERHEAD
+        slot = self._slots.get(key)
         if cost > self._max_size:
+            if slot is not None:
+                self._remove(slot)
             return
-        self._entries[key] = (entry, min(entry.fresh_until, self._clock() + self._ttl))
-        self._size += cost
+        fresh_here_until = min(entry.fresh_until, self._clock() + self._ttl)
+        if slot is None:
+            slot = self._slots[key] = Slot(key, entry, cost, fresh_here_until)
+            self._size += cost
+            self._policy.admit(slot)
+        else:
+            self._size += cost - slot.cost
+            self._policy.update(slot, cost, entry.priority)
+            slot.entry, slot.fresh_here_until = entry, fresh_here_until
         self.meter.writes += 1
-        while self._size > self._max_size or len(self._entries) > self._max_items:
-            self._remove(next(iter(self._entries)))
-            self.evictions += 1
+        self._make_room()
 
     def purge(self, selector: Selector, *, soft: bool = False) -> int:
         """Forget the selected entries, or only make them stale; how many there were. One pass over all keys."""
-        selected = [key for key, (entry, _) in self._entries.items() if selector.matches(key, entry.tags)]
+        selected = [slot for key, slot in self._slots.items() if selector.matches(key, slot.entry.tags)]
         now = self._clock()
-        for key in selected:
+        for slot in selected:
             if soft:
-                self._entries[key] = (self._entries[key][0].made_stale(now), now)
+                slot.entry, slot.fresh_here_until = slot.entry.made_stale(now), now
             else:
-                self._remove(key)
+                self._remove(slot)
         return len(selected)
 
-    def _remove(self, key: str) -> None:
-        slot = self._entries.pop(key, None)
-        if slot is not None:
-            self._size -= _cost(key, slot[0])
+    def resize(self, max_size: int, max_items: int) -> None:
+        """Take new limits while in use; what has no room any more is given up now."""
+        self._max_size, self._max_items = max_size, max_items
+        self._policy.resize(max_items, max_size)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        while self._size > self._max_size or len(self._slots) > self._max_items:
+            victim = self._policy.victim()
+            del self._slots[victim.key]
+            self._size -= victim.cost
+            self._evictions += 1
+
+    def _remove(self, slot: Slot) -> None:
+        self._policy.remove(slot)
+        del self._slots[slot.key]
+        self._size -= slot.cost
 
 
-def _cost(key: str, entry: Entry) -> int:
-    return len(entry.payload) + sys.getsizeof(key) + OVERHEAD
+def _policy(section: MemorySection) -> EvictionPolicy[Slot]:
+    match section.algorithm:
+        case "lru":
+            return Lru(section.max_items, section.max_size)
+        case "adaptive":
+            return Adaptive(section.max_items, section.max_size)
+        case _:
+            assert_never(section.algorithm)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import tracemalloc
 from collections import OrderedDict
 
+import pytest
 import trio
 import trio.testing
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from gateway.pipeline.clock import Clock
 from gateway.pipeline.freshness import new_entry
 from gateway.pipeline.invalidation import Selector
-from gateway.pipeline.model import Entry, Policy
+from gateway.pipeline.model import Entry, Policy, Priority
 from gateway.profile.tiers import MemoryTier as MemorySection
 from gateway.tiers.memory import OVERHEAD, MemoryTier
 
@@ -33,7 +35,7 @@ async def test_the_least_recently_used_goes_first(autojump_clock: trio.testing.M
     tier.get("a")
     tier.put("d", entry())
     assert [tier.get(key) is not None for key in "abcd"] == [True, False, True, True]
-    assert tier.evictions == 1
+    assert tier.statistics().evictions == 1
 
 
 async def test_bytes_are_bounded(autojump_clock: trio.testing.MockClock) -> None:
@@ -41,7 +43,7 @@ async def test_bytes_are_bounded(autojump_clock: trio.testing.MockClock) -> None
     tier = memory(Clock(lambda: 0.0), max_size="100KB")
     for number in range(1000):
         tier.put(f"key-{number}", entry(1000))
-    assert 90_000 < tier.size <= 100_000
+    assert 90_000 < tier.statistics().size <= 100_000
     assert tier.get("key-999") is not None
 
 
@@ -80,7 +82,7 @@ async def test_a_purge_takes_what_it_names(autojump_clock: trio.testing.MockCloc
     assert tier.purge(Selector("key", "d")) == 1
     assert tier.purge(Selector("tag", "t")) == 2
     assert tier.purge(Selector("all")) == 1
-    assert (len(tier), tier.size) == (0, 0)
+    assert (len(tier), tier.statistics().size) == (0, 0)
 
 
 class MemoryAgainstModel(RuleBasedStateMachine):
@@ -109,8 +111,7 @@ class MemoryAgainstModel(RuleBasedStateMachine):
     def put(self, key: str, size: int) -> None:
         value = entry(size)
         self.tier.put(key, value)
-        self.model.pop(key, None)
-        self.model[key] = value
+        self.model[key] = value  # a replaced entry keeps its place: nobody asked for it
         while len(self.model) > 5 or self._size() > 3000:
             self.model.popitem(last=False)
 
@@ -128,7 +129,7 @@ class MemoryAgainstModel(RuleBasedStateMachine):
 
     @invariant()
     def the_size_is_the_sum(self) -> None:
-        assert self.tier.size == self._size()
+        assert self.tier.statistics().size == self._size()
         assert len(self.tier) == len(self.model)
 
     def _size(self) -> int:
@@ -136,3 +137,57 @@ class MemoryAgainstModel(RuleBasedStateMachine):
 
 
 TestMemoryAgainstModel = MemoryAgainstModel.TestCase
+
+
+async def test_resizing_while_in_use(autojump_clock: trio.testing.MockClock) -> None:
+    """A smaller tier gives up at once what has no room any more; a larger one has room for more."""
+    tier = memory(Clock(lambda: 0.0), max_items=10)
+    for number in range(10):
+        tier.put(str(number), entry())
+    tier.resize(max_size=1_000_000, max_items=4)
+    assert [tier.get(str(number)) is not None for number in range(10)] == [False] * 6 + [True] * 4
+    tier.resize(max_size=1_000_000, max_items=20)
+    for number in range(20):
+        tier.put(str(number), entry())
+    assert len(tier) == 20
+    tier.resize(max_size=2_000, max_items=20)
+    assert tier.statistics().size <= 2_000
+
+
+@pytest.mark.parametrize("algorithm", ["lru", "adaptive"])
+async def test_low_priority_goes_first(autojump_clock: trio.testing.MockClock, algorithm: str) -> None:
+    """When there is no room, low goes before medium before high, however recently it was used."""
+    tier = memory(Clock(lambda: 0.0), max_items=6, algorithm=algorithm)
+    for priority in Priority:
+        for number in range(2):
+            policy = Policy("s", ttl=1000, priority=priority)
+            tier.put(f"{priority.name}-{number}", new_entry(b"", policy, 0.0))
+    tier.get("LOW-0")
+    tier.get("LOW-1")
+    for number in range(4):
+        tier.put(f"new-{number}", new_entry(b"", Policy("s", ttl=1000, priority=Priority.HIGH), 0.0))
+    assert [tier.peek(f"LOW-{number}") for number in range(2)] == [None, None]
+    assert all(tier.peek(f"HIGH-{number}") for number in range(2))
+
+
+@pytest.mark.parametrize("algorithm", ["lru", "adaptive"])
+async def test_bookkeeping_stays_within_what_it_is_counted_as(
+    autojump_clock: trio.testing.MockClock, algorithm: str
+) -> None:
+    """What an entry costs beyond its payload and key is no more than OVERHEAD, measured, in a full and busy tier."""
+    count = 20_000
+    tier = memory(Clock(lambda: 0.0), max_items=count, max_size="1GB", algorithm=algorithm)
+    tags = ("tool:t", "strategy:s", "upstream:u")
+    keys = [f"result:get_component_props@b5492bf846f4:{number:020d}" for number in range(2 * count)]
+    payload = bytes(100)
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number, key in enumerate(keys):
+            tier.put(key, new_entry(payload, POLICY, float(number), tags=(*tags, f"c:{number % 7}")))
+            tier.get(keys[number // 2])
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(tier) == count
+    assert (after - before) / count <= OVERHEAD

@@ -192,9 +192,13 @@ def _warmed(progress: Progress) -> WarmStats:
 def _tiers(gateway: Gateway) -> dict[str, TierStats]:
     tiers: dict[str, TierStats] = {}
     if gateway.memory is not None:
-        memory = gateway.memory
+        about = asdict(gateway.memory.statistics())
         tiers["memory"] = TierStats(
-            **asdict(memory.meter), entries=len(memory), size=memory.size, evictions=memory.evictions, about={}
+            **asdict(gateway.memory.meter),
+            entries=about["entries"],
+            size=about["size"],
+            evictions=about["evictions"],
+            about={name: value for name, value in about["eviction"].items() if name not in ("entries", "cost")},
         )
     for tier in gateway.pipeline.lower:
         if gateway.disk is not None and tier.tier is gateway.disk:

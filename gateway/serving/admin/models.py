@@ -176,7 +176,7 @@ class TierStats(Shape):
     size: int
     """Bytes that the entries take."""
     evictions: int
-    about: dict[str, int | float | bool]
+    about: dict[str, int | float | bool | str]
     """What only this tier has to say."""
 
 
