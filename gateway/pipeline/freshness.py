@@ -7,7 +7,7 @@ from the moment at which the oldest source was known to be true.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 
 from gateway.pipeline.directives import SILENT, Directives
@@ -117,8 +117,7 @@ def derived_entry(
     if not sources:
         return entry
     limits = sources if policy.upstream_freshness is UpstreamFreshness.HONOUR else (*sources, entry)
-    return replace(
-        entry,
+    return entry.but(
         fresh_until=min(limit.fresh_until for limit in limits),
         stale_while_revalidate=min(limit.stale_while_revalidate for limit in limits),
         stale_if_error=min(limit.stale_if_error for limit in limits),
@@ -149,7 +148,7 @@ def judge(entry: Entry, policy: Policy, now: float) -> Verdict:
     if entry.stored_at > now + CLOCK_TOLERANCE:
         return Verdict.EXPIRED
     fresh_until = entry.fresh_until
-    if not entry.immutable:
+    if not entry.terms.immutable:
         limit = policy.max_age
         if entry.outcome is Outcome.NOT_FOUND:
             limit = min(limit, policy.negative.not_found)

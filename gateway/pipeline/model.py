@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum, IntEnum
+from functools import lru_cache, partial
+from typing import Any
 
 
 class Priority(IntEnum):
@@ -67,6 +70,30 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What many entries have in common, and therefore share: an entry in memory costs little beside its payload."""
+
+    stale_while_revalidate: float
+    stale_if_error: float
+    priority: Priority
+    immutable: bool
+    media_type: str
+    etag: str
+    last_modified: str
+    outcome: Outcome
+
+
+@lru_cache(maxsize=4096)
+def _shared_terms(*terms: Any) -> Terms:
+    return Terms(*terms)
+
+
+@lru_cache(maxsize=4096)
+def _shared_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(sys.intern, tags))
+
+
+@dataclass(frozen=True, slots=True, init=False)
 class Entry:
     """Something kept: the bytes of a document or of a result, and for how long they may be used.
 
@@ -77,31 +104,92 @@ class Entry:
     stored_at: float
     """When the oldest source of the payload was last known to be true; the entry's age counts from here."""
     fresh_until: float
-    stale_while_revalidate: float = 0.0
-    """For so long after `fresh_until` it may be served while one refresh runs."""
-    stale_if_error: float = 0.0
-    """For so long after `fresh_until` it may be served when a refresh fails."""
-    tags: tuple[str, ...] = ()
-    priority: Priority = Priority.MEDIUM
-    immutable: bool = False
-    """The source never changes: the age does not matter, only the tiers' own limits do."""
-    media_type: str = ""
-    etag: str = ""
-    last_modified: str = ""
-    outcome: Outcome = Outcome.OK
+    tags: tuple[str, ...]
+    terms: Terms
+
+    def __init__(
+        self,
+        payload: bytes,
+        stored_at: float,
+        fresh_until: float,
+        stale_while_revalidate: float = 0.0,
+        stale_if_error: float = 0.0,
+        tags: tuple[str, ...] = (),
+        priority: Priority = Priority.MEDIUM,
+        immutable: bool = False,
+        media_type: str = "",
+        etag: str = "",
+        last_modified: str = "",
+        outcome: Outcome = Outcome.OK,
+    ) -> None:
+        terms = _shared_terms(
+            stale_while_revalidate, stale_if_error, priority, immutable, media_type, etag, last_modified, outcome
+        )
+        fix = partial(object.__setattr__, self)
+        fix("payload", payload)
+        fix("stored_at", stored_at)
+        fix("fresh_until", fresh_until)
+        fix("tags", _shared_tags(tags))
+        fix("terms", terms)
+
+    @property
+    def stale_while_revalidate(self) -> float:
+        """For so long after `fresh_until` it may be served while one refresh runs."""
+        return self.terms.stale_while_revalidate
+
+    @property
+    def stale_if_error(self) -> float:
+        """For so long after `fresh_until` it may be served when a refresh fails."""
+        return self.terms.stale_if_error
+
+    @property
+    def priority(self) -> Priority:
+        """What it is worth when there is no room."""
+        return self.terms.priority
+
+    @property
+    def immutable(self) -> bool:
+        """The source never changes: the age does not matter, only the tiers' own limits do."""
+        return self.terms.immutable
+
+    @property
+    def media_type(self) -> str:
+        """Of a document; without parameters."""
+        return self.terms.media_type
+
+    @property
+    def etag(self) -> str:
+        """Of a document, for a conditional request."""
+        return self.terms.etag
+
+    @property
+    def last_modified(self) -> str:
+        """Of a document, for a conditional request."""
+        return self.terms.last_modified
+
+    @property
+    def outcome(self) -> Outcome:
+        """What kind of answer it is."""
+        return self.terms.outcome
 
     @property
     def usable_until(self) -> float:
         """From here on nobody may use the entry, so a tier can drop it."""
-        return self.fresh_until + max(self.stale_while_revalidate, self.stale_if_error)
+        return self.fresh_until + max(self.terms.stale_while_revalidate, self.terms.stale_if_error)
+
+    def but(self, **changes: Any) -> Entry:
+        """The same entry with other values for some arguments of the constructor."""
+        values = {"payload": self.payload, "stored_at": self.stored_at, "fresh_until": self.fresh_until}
+        terms = {field.name: getattr(self.terms, field.name) for field in fields(self.terms)}
+        return Entry(**{**values, **terms, "tags": self.tags, **changes})
 
     def fresh_at_most_until(self, limit: float) -> Entry:
         """The same entry, fresh no longer than a tier allows."""
-        return self if self.fresh_until <= limit else replace(self, fresh_until=limit)
+        return self if self.fresh_until <= limit else self.but(fresh_until=limit)
 
     def made_stale(self, at: float) -> Entry:
         """The same entry after a soft purge: not served while it is refreshed, only when that fails."""
-        return replace(self, fresh_until=min(self.fresh_until, at), stale_while_revalidate=0.0, immutable=False)
+        return self.but(fresh_until=min(self.fresh_until, at), stale_while_revalidate=0.0, immutable=False)
 
 
 class Status(Enum):

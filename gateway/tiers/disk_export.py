@@ -11,7 +11,7 @@ import hashlib
 import os
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -202,7 +202,7 @@ def _entries(source: Path, now: float, counts: dict[str, int]) -> Iterator[tuple
             if entry.stored_at > now + CLOCK_TOLERANCE:
                 counts["from_the_future"] += 1
                 continue
-            entry = replace(entry, stored_at=entry.stored_at - behind, fresh_until=entry.fresh_until - behind)
+            entry = entry.but(stored_at=entry.stored_at - behind, fresh_until=entry.fresh_until - behind)
             if entry.usable_until <= now:
                 counts["expired"] += 1
             else:

@@ -18,6 +18,9 @@ OVERHEAD = 400
 """Bytes that an entry costs at most beyond its payload and its key: the Entry and its tags, the slot, the order."""
 
 
+_COSTS = tuple(step * 64 for step in range(1024))
+
+
 class Slot(Node):
     """An entry where it is kept, and for how long it counts as fresh there."""
 
@@ -104,7 +107,7 @@ class MemoryTier:
 
     def put(self, key: str, entry: Entry) -> None:
         """Keep `entry`, giving up others where there is no room; one that can't fit is not kept."""
-        cost = len(entry.payload) + sys.getsizeof(key) + OVERHEAD
+        cost = cost_of(key, entry)
         slot = self._slots.get(key)
         if cost > self._max_size:
             if slot is not None:
@@ -150,6 +153,12 @@ class MemoryTier:
         self._policy.remove(slot)
         del self._slots[slot.key]
         self._size -= slot.cost
+
+
+def cost_of(key: str, entry: Entry) -> int:
+    """Bytes that an entry counts as, in steps of 64, as memory is handed out; small costs are shared integers."""
+    step = -(-(len(entry.payload) + sys.getsizeof(key) + OVERHEAD) // 64)
+    return _COSTS[step] if step < len(_COSTS) else step * 64
 
 
 def _policy(section: MemorySection) -> EvictionPolicy[Slot]:

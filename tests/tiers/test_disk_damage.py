@@ -149,10 +149,8 @@ async def test_one_entry_that_can_not_be_written_does_not_fail_the_others(tmp_pa
     async with opened(tmp_path / "cache.db") as disk:
 
         async def put(key: str, **changes: object) -> None:
-            from dataclasses import replace
-
             try:
-                await disk.put({key: replace(entry(), **changes)})  # type: ignore[arg-type]
+                await disk.put({key: entry().but(**changes)})
             except TierError as error:
                 failures.append((key, str(error)))
 

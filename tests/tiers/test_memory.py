@@ -14,7 +14,7 @@ from gateway.pipeline.freshness import new_entry
 from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.model import Entry, Policy, Priority
 from gateway.profile.tiers import MemoryTier as MemorySection
-from gateway.tiers.memory import OVERHEAD, MemoryTier
+from gateway.tiers.memory import OVERHEAD, MemoryTier, cost_of
 
 POLICY = Policy("s", ttl=1000, stale_while_revalidate=50)
 
@@ -133,7 +133,7 @@ class MemoryAgainstModel(RuleBasedStateMachine):
         assert len(self.tier) == len(self.model)
 
     def _size(self) -> int:
-        return sum(len(value.payload) + key.__sizeof__() + OVERHEAD for key, value in self.model.items())
+        return sum(cost_of(key, value) for key, value in self.model.items())
 
 
 TestMemoryAgainstModel = MemoryAgainstModel.TestCase

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Generic
 
 from gateway.tiers.eviction.policy import IDLE, LEVELS, TICKS, EvictionStatistics, N
+from gateway.tiers.eviction.ring import Ring
 
 
 class Lru(Generic[N]):
@@ -15,8 +15,7 @@ class Lru(Generic[N]):
     """
 
     def __init__(self, max_items: int, max_cost: int) -> None:
-        self._levels: list[OrderedDict[str, N]] = [OrderedDict() for _ in range(LEVELS)]
-        self._cost = 0
+        self._levels: list[Ring[N]] = [Ring() for _ in range(LEVELS)]
         self._now = 1
         self._arrived = 0
         self.resize(max_items, max_cost)
@@ -25,39 +24,38 @@ class Lru(Generic[N]):
         """Take in a new entry."""
         node.level = node.priority
         node.seen = self._now
-        self._levels[node.level][node.key] = node
-        self._cost += node.cost
+        self._levels[node.level].append(node)
         self._tick()
 
     def hit(self, node: N) -> None:
         """Note a read."""
         node.seen = self._now
-        self._levels[node.level].move_to_end(node.key)
+        self._levels[node.level].renew(node)
 
     def update(self, node: N, cost: int, priority: int) -> None:
         """Note that an entry was replaced."""
-        self._cost += cost - node.cost
-        node.cost = cost
-        if priority != node.priority:
-            del self._levels[node.level][node.key]
-            node.priority = node.level = priority
-            self._levels[priority][node.key] = node
+        if priority == node.priority:
+            self._levels[node.level].cost += cost - node.cost
+            node.cost = cost
+            return
+        self._levels[node.level].remove(node)
+        node.cost, node.priority, node.level = cost, priority, priority
+        self._levels[priority].append(node)
 
     def remove(self, node: N) -> None:
         """Forget an entry."""
-        del self._levels[node.level][node.key]
-        self._cost -= node.cost
+        self._levels[node.level].remove(node)
 
     def victim(self) -> N:
         """Give up what was not asked for the longest."""
         for level, nodes in enumerate(self._levels):
-            while nodes:
-                _, node = nodes.popitem(last=False)
+            while nodes.items:
+                node = nodes.oldest
+                nodes.remove(node)
                 if node.priority > level and not self._idle(node):  # read since it was taken for low
                     node.level = node.priority
-                    self._levels[node.level][node.key] = node
+                    self._levels[node.level].append(node)
                     continue
-                self._cost -= node.cost
                 return node
         raise LookupError("expected an entry to give up, found none")
 
@@ -66,23 +64,24 @@ class Lru(Generic[N]):
 
     def statistics(self) -> EvictionStatistics:
         """How it stands."""
-        entries = sum(map(len, self._levels))
-        return EvictionStatistics("lru", entries, self._cost, window=1.0, probation=entries, ghosts=0, rehearsed=0)
+        entries = sum(nodes.items for nodes in self._levels)
+        cost = sum(nodes.cost for nodes in self._levels)
+        return EvictionStatistics("lru", entries, cost, window=1.0, probation=entries, ghosts=0, rehearsed=0)
 
     def _idle(self, node: N) -> bool:
         return self._now - node.seen > IDLE * node.priority
 
     def _tick(self) -> None:
-        entries = sum(map(len, self._levels))
+        entries = sum(nodes.items for nodes in self._levels)
         self._arrived += TICKS
         if self._arrived < entries:
             return
         self._arrived %= entries
         self._now += 1
-        used = [nodes for nodes in self._levels if nodes]
+        used = [nodes for nodes in self._levels if nodes.items]
         for nodes in used[1:]:
-            while nodes and self._idle(next(iter(nodes.values()))):
-                key, node = nodes.popitem(last=False)
+            while nodes.items and self._idle(nodes.oldest):
+                node = nodes.oldest
+                nodes.remove(node)
                 node.level = 0
-                self._levels[0][key] = node
-                self._levels[0].move_to_end(key, last=False)
+                self._levels[0].prepend(node)

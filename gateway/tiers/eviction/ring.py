@@ -62,6 +62,17 @@ class Ring(Generic[N]):
         self.items -= 1
         self.cost -= node.cost
 
+    def renew(self, node: N) -> None:
+        """Make `node` the newest, wherever it is."""
+        end = self._end
+        newer = node.newer
+        if newer is end:
+            return
+        older, last = cast(Node, node.older), cast(Node, end.older)
+        older.newer, cast(Node, newer).older = newer, older
+        node.older, node.newer = last, end
+        last.newer = end.older = node
+
     def rotate(self) -> None:
         """Make the oldest the newest."""
         end = self._end
