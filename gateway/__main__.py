@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from pathlib import Path
@@ -60,10 +61,17 @@ def _check_surroundings() -> None:
         raise StartError(f"the working directory can't be used: {error.strerror}") from error
 
 
+def _write_utf8() -> None:
+    """Make stdout UTF-8 whatever the locale is: JSON and TOML are; names of files that are not come out escaped."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
 def main() -> None:
     """Run the command that the process's arguments name, and exit with its code."""
     try:
         _check_surroundings()
+        _write_utf8()
         code = app()
         sys.stdout.flush()
     except CycloptsError as error:

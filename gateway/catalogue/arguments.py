@@ -45,11 +45,11 @@ class Arguments:
         """
         arguments = {**self._defaults, **(given or {})}
         try:
-            valid = self._validator.is_valid(arguments)
+            complaint = None if self._validator.is_valid(arguments) else self._complaint(arguments)
         except ValueError as error:  # a number or a text that JSON can't hold
             raise ToolError(f"Invalid arguments: {error}") from None
-        if not valid:
-            raise ToolError(self._complaint(arguments))
+        if complaint is not None:
+            raise ToolError(complaint)
         for name, selection in self._normalize.items():
             if isinstance(arguments.get(name), str):
                 try:

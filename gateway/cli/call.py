@@ -61,7 +61,7 @@ def parse_arguments(arguments: Sequence[str], properties: Mapping[str, Any]) -> 
 
 
 def _value(text: str, schema: Any) -> Any:
-    types = schema.get("type", "string") if isinstance(schema, dict) else "string"
+    types = schema.get("type", ()) if isinstance(schema, dict) else ()
     if types == "string" or "string" in types:
         return text
     try:

@@ -57,6 +57,15 @@ def escape(text: str) -> str:
     return text.replace("${", "$${")
 
 
+def is_text(text: str) -> bool:
+    """Whether `text`, of the environment or the command line, was UTF-8: other bytes arrive as halves of surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _value(match: re.Match[str], environ: Mapping[str, str]) -> str:
     if match["literal"]:
         return "${"
@@ -67,6 +76,8 @@ def _value(match: re.Match[str], environ: Mapping[str, str]) -> str:
         return _credential(inside["credential"], environ)
     name, default = inside["name"], inside["default"]
     value = environ.get(name, "")
+    if not is_text(value):
+        raise _Missing(f"the environment variable {name} as UTF-8 text", "other bytes")
     if default is not None:
         return value or default
     if name not in environ:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.profile.faults import Fault, did_you_mean, listed, shown
+from gateway.profile.interpolation import is_text
 from gateway.profile.positions import KeyPath, dotted
 from gateway.profile.profile import Profile
 from gateway.profile.shape import Shape, child, names, section, variants
@@ -50,6 +51,9 @@ def parse_value(text: str) -> Any:
 def _put(root: Node, path: KeyPath | Fault, text: str, origin: Origin, faults: list[Fault]) -> Node:
     if isinstance(path, Fault):
         faults.append(path)
+        return root
+    if not is_text("".join(map(str, path)) + text):
+        faults.append(Fault(origin.file, key=path, expected="UTF-8 text", found="other bytes"))
         return root
     value = parse_value(text)
     for step in reversed(path):

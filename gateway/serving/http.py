@@ -77,7 +77,7 @@ async def serve_http(
         section.allowed_origins,
     )
     site = HostCheck(
-        cast("ASGIFramework", build_site(gateway, stop)),
+        build_site(gateway, stop),
         listening.admin_addresses,
         gateway.profile.admin.allowed_hosts,
     )

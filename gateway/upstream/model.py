@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
-from urllib.parse import quote, urlencode
 
 from gateway.pipeline.directives import SILENT, Directives
 
@@ -25,13 +25,21 @@ class Wanted:
     """The document that lists the releases; `path` is then empty."""
 
     def __str__(self) -> str:
-        """The readable, canonical name under which the document is cached; two different documents never share one."""
+        """The canonical name under which the document is cached; two different documents never share one.
+
+        The path and the release are readable, after a `#` that no path has. Query and headers stand there as a hash:
+        they can hold a credential, and the name is logged and kept on disk.
+        """
         if self.listing:
-            return "releases"
-        release = f"@{self.version}" if self.version is not None else ""
-        query = "?" + urlencode(self.query, quote_via=quote) if self.query else ""
-        headers = "".join(f" {name}: {quote(value)}" for name, value in self.headers)
-        return f"{self.path}{release}{query}{headers}"
+            return "#releases"
+        release = f"#{self.version}" if self.version is not None else ""
+        more = f"?{_hash(self.query, self.headers)}" if self.query or self.headers else ""
+        return f"{self.path}{release}{more}"
+
+
+def _hash(*parts: object) -> str:
+    """128 bits, since agents choose some of the values: nobody finds two that share a name."""
+    return hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,6 +170,13 @@ def test_half_a_surrogate_pair_in_a_name() -> None:
         canonical({"\ud800": 1})
 
 
+@pytest.mark.parametrize("wrong", [{"limit": "\ud800"}, {"name": "a", "\ud800": 1}, {"name": "\ud800" * 100}])
+def test_half_a_surrogate_pair_that_is_wrong_anyway(wrong: dict[str, Any]) -> None:
+    """Nor can it be quoted in the complaint about it."""
+    with pytest.raises(ToolError, match="Invalid arguments"):
+        arguments().complete(wrong)
+
+
 @pytest.mark.parametrize("value", [2**63, 2**64, -(2**63) - 1, 10**400])
 def test_large_integers(value: int) -> None:
     """Integers beyond 64 bits are values like others, each its own key."""

@@ -37,7 +37,10 @@ PROPERTIES = {
         ("either=null", "null"),
         ("number=null", None),
         ("number=7", 7),
-        ("unknown=3", "3"),
+        ("choice=2", 2),
+        ("anything=[1]", [1]),
+        ("anything=button", "button"),
+        ("unknown=3", 3),
     ],
 )
 def test_values(argument: str, value: Any) -> None:

@@ -90,6 +90,22 @@ def test_failure(arguments: list[str], sentence: str, tmp_path: Path) -> None:
     assert ended.stderr.count("\n") == 1
 
 
+def test_output_is_utf8(tmp_path: Path) -> None:
+    """TOML and JSON are UTF-8 also where the locale is not, and the name of a file that is no text is escaped."""
+    name = os.fsdecode(b"./\xff.toml")
+    (tmp_path / name).write_text('description = "日本"')
+    ended = subprocess.run(
+        [sys.executable, "-m", "gateway", "show", "--profile", name, "--origins"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert ended.stdout.decode().splitlines()[0] == 'description = "日本"  # \\udcff.toml:1'
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 @pytest.mark.parametrize("command", ["schema", "show", "check"])
 def test_a_full_disk(command: str, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import quote, urlencode
 
 import orjson
 import trio
@@ -14,9 +15,19 @@ from gateway.upstream.model import JSON, Fetched, Validators, Wanted
 from gateway.upstream.versions import SemanticReleases
 
 
+def spelled(wanted: Wanted) -> str:
+    """What tests call a document: `path@release?name=value Header: value`, or `releases`."""
+    if wanted.listing:
+        return "releases"
+    release = f"@{wanted.version}" if wanted.version is not None else ""
+    query = "?" + urlencode(wanted.query, quote_via=quote) if wanted.query else ""
+    headers = "".join(f" {name}: {quote(value)}" for name, value in wanted.headers)
+    return f"{wanted.path}{release}{query}{headers}"
+
+
 @dataclass
 class FakeUpstream:
-    """Answers `str(wanted)` with the document, or raises the error, that a test put in `documents`."""
+    """Answers `spelled(wanted)` with the document, or raises the error, that a test put in `documents`."""
 
     name: str = "api"
     identity: str = "1"
@@ -39,7 +50,7 @@ class FakeUpstream:
         self.asked.append(wanted)
         self.conditions.append(validators)
         await trio.sleep(self.delay)
-        found = self.documents.get(str(wanted))
+        found = self.documents.get(spelled(wanted))
         if found is None and wanted.listing:
             return Fetched(orjson.dumps(list(self.releases_listed)), JSON)
         found = self.otherwise if found is None else found
@@ -64,4 +75,4 @@ class FakeUpstream:
 
     def times(self, name: str) -> int:
         """How often the document was asked for."""
-        return sum(str(wanted) == name for wanted in self.asked)
+        return sum(spelled(wanted) == name for wanted in self.asked)

@@ -79,6 +79,12 @@ def test_not_a_reference(text: str) -> None:
     assert found in text
 
 
+def test_a_variable_that_is_no_text() -> None:
+    """A value that is not UTF-8 is a fault; it could not be printed, sent or kept."""
+    expected, found, _ = refused("${HOST:-x}", {"HOST": "a\udcff"})
+    assert (expected, found) == ("the environment variable HOST as UTF-8 text", "other bytes")
+
+
 def test_several_faults() -> None:
     """Each string that can't be filled in is a fault of its own, at its path."""
     _, findings = interpolate(tree({"a": "${X}", "b": ["${Y}", "${HOST}"]}), ENVIRON)

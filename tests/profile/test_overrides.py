@@ -139,6 +139,17 @@ def test_not_an_assignment(folder: Folder, assignment: str) -> None:
     assert line.startswith("--set: expected KEY=VALUE such as cache.memory.max_size=1GB, found ")
 
 
+@pytest.mark.parametrize("assignment", ["server.title=\udcff", 'upstreams.varlet-docs.headers."\udcff"=x'])
+def test_other_bytes(folder: Folder, assignment: str) -> None:
+    """What is not UTF-8 is a fault, in a value and in a key, of an option and of a variable."""
+    (line,) = folder.lines(DOCS, overrides=[assignment])
+    assert line.startswith("--set: ")
+    assert line.endswith(": expected UTF-8 text, found other bytes")
+    assert folder.lines(DOCS, environ={"GATEWAY__SERVER__TITLE": "\udcff"}) == [
+        "GATEWAY__SERVER__TITLE: server.title: expected UTF-8 text, found other bytes"
+    ]
+
+
 def test_unknown_keys_of_set(folder: Folder) -> None:
     """A key that the profile does not have is a fault of --set."""
     (fault,) = folder.faults("[cache]", overrides=["cache.pol_size=1"])

@@ -63,6 +63,16 @@ def test_idle(tmp_path: Path, signals: list[signal.Signals]) -> None:
     pytest.fail(f"it took {took} seconds")
 
 
+def test_idle_connections(tmp_path: Path) -> None:
+    """A client that keeps its connection, to MCP or to the admin site, does not hold up a stop."""
+    patient = ("--set", "server.drain_timeout=10m")  # far longer than the test waits
+    with Gateway.serving(tmp_path, *patient) as gateway, httpx2.Client(trust_env=False) as client:
+        ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+        assert client.post(gateway.url, json=ping, headers=ACCEPT).status_code == 200
+        assert client.get(f"{gateway.admin}/healthz").status_code == 200
+        assert gateway.stop(signal.SIGTERM) == 0
+
+
 async def test_a_request_under_way_is_answered_first(tmp_path: Path, registry: Registry) -> None:
     """After SIGTERM it answers what it was asked, takes nothing new, and exits with 0."""
     asked, go_on = trio.Event(), trio.Event()

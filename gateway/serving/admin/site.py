@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import trio
+from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 from quart_schema import Info, QuartSchema, RequestSchemaValidationError
 from quart_trio import QuartTrio
 
@@ -11,7 +14,7 @@ from gateway.assembly import Gateway
 from gateway.serving.admin.cache import cache_routes
 
 
-def build_site(gateway: Gateway, stop: trio.Event) -> QuartTrio:
+def build_site(gateway: Gateway, stop: trio.Event) -> ASGIFramework:
     """The site of `gateway`; it is not ready any more once `stop` is set."""
     site = QuartTrio("gateway.serving.admin")
     QuartSchema(
@@ -44,4 +47,22 @@ def build_site(gateway: Gateway, stop: trio.Event) -> QuartTrio:
         }
         return about, 200 if status == "ready" else 503
 
-    return site
+    return _sending_whole(cast("ASGIFramework", site))
+
+
+def _sending_whole(app: ASGIFramework) -> ASGIFramework:
+    """`app`, which nothing interrupts while it sends.
+
+    hypercorn tells an application that its answer is complete before it closes the connection, or makes it ready for
+    the next request; quart-trio cancels itself at that, in the midst of it. The connection would stay open and count as
+    busy, and every stop would wait for it.
+    """
+
+    async def whole(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        async def send_whole(event: ASGISendEvent) -> None:
+            with trio.CancelScope(shield=True):
+                await send(event)
+
+        await app(scope, receive, send_whole)
+
+    return cast("ASGIFramework", whole)
