@@ -17,7 +17,8 @@ from gateway.pipeline.model import Entry, Priority
 from gateway.tiers.codec import DamagedRowError
 from gateway.tiers.disk import DiskTier
 from gateway.tiers.disk_batch import Kind
-from gateway.tiers.disk_store import Row, Store
+from gateway.tiers.disk_rows import Row, delete
+from gateway.tiers.disk_store import Store
 
 _PAGE = 200
 """Rows that are read at once, so that requests get their turn in between."""
@@ -175,7 +176,7 @@ def _delete_damaged(store: Store, rowids: Sequence[int]) -> None:
     # SQLite can't delete a row that its index does not lead to, so the indices come first; in one transaction, since
     # with a new index the row would be served again.
     store.connection.execute("REINDEX").fetchall()
-    store.counters.damaged += store.delete(rowids)
+    store.counters.damaged += delete(store.connection, rowids)
 
 
 def _kind_of_damage(store: Store, row: Row, beside: tuple[str, int, float]) -> tuple[str | None, int]:

@@ -92,7 +92,7 @@ async def longest_wait(disk: DiskTier, work: Callable[[], Awaitable[object]]) ->
     return took, max(waits)
 
 
-async def main(folder: Path, large: int = 1_000_000) -> None:
+async def main(folder: Path, large: int) -> None:
     sizes = {"small": 1000, "large": large}
     async with trio_asyncio.open_loop():
         clock = Clock()
@@ -121,4 +121,4 @@ async def main(folder: Path, large: int = 1_000_000) -> None:
 
 
 if __name__ == "__main__":
-    trio.run(main, Path(sys.argv[1]), *map(int, sys.argv[2:]))
+    trio.run(main, Path(sys.argv[1]), int(sys.argv[2]) if sys.argv[2:] else 1_000_000)
