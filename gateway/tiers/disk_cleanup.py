@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from gateway.tiers.disk_rows import delete
 from gateway.tiers.disk_store import Store
 from gateway.tiers.disk_sweep import sweep_floor, sweep_purges
 
@@ -60,7 +61,7 @@ def write_reads(store: Store, limit: int) -> int:
 def expire(store: Store, limit: int) -> int:
     """Delete what nobody may use any more."""
     query = "SELECT rowid FROM entries WHERE usable_until <= ? ORDER BY usable_until LIMIT ?"
-    count = store.delete([rowid for (rowid,) in store.connection.execute(query, (store.now, limit))])
+    count = delete(store.connection, [rowid for (rowid,) in store.connection.execute(query, (store.now, limit))])
     store.counters.expired += count
     return count
 

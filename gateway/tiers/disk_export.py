@@ -25,7 +25,8 @@ from gateway.pipeline.model import Entry
 from gateway.tiers.codec import MAX_PAYLOAD, Codec, DamagedRowError
 from gateway.tiers.disk import DiskTier
 from gateway.tiers.disk_batch import Kind
-from gateway.tiers.disk_store import Row, Store
+from gateway.tiers.disk_rows import Row
+from gateway.tiers.disk_store import Store
 
 _MAGIC = b"gateway cache export 1\n"
 _LENGTH = struct.Struct(">I")

@@ -17,7 +17,8 @@ from gateway.pipeline.model import Entry, Priority
 from gateway.tiers.codec import DamagedRowError
 from gateway.tiers.disk import DiskTier
 from gateway.tiers.disk_batch import Kind
-from gateway.tiers.disk_store import Row, Store
+from gateway.tiers.disk_rows import Row, delete
+from gateway.tiers.disk_store import Store
 
 _PAGE = 200
 """Rows that are read at once, so that requests get their turn in between."""
@@ -73,16 +74,29 @@ class _Findings:
     orphans: int = 0
     damaged: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
+    bad: list[int] = field(default_factory=list)
+    """Rows that a repair deletes."""
+
+    def add(self, page: _Findings) -> None:
+        self.rows += page.rows
+        self.good += page.good
+        self.orphans += page.orphans
+        self.damaged += page.damaged
+        self.bad += page.bad
 
 
-async def list_entries(disk: DiskTier, pattern: str = "*", *, limit: int = 100, after: str = "") -> Sequence[Listing]:
+async def list_entries(
+    disk: DiskTier, pattern: str = "*", *, limit: int = 100, after: str | None = None
+) -> Sequence[Listing]:
     """Up to `limit` entries whose key matches the glob `pattern`, by key, from the one behind `after` on.
 
     Neither purged nor damaged ones are among them. Pages through all keys, so a pattern with a long literal beginning
     is faster. Raises TierError.
     """
     glob, prefix = Glob(pattern), pattern.partition("*")[0].encode()
-    query, start = (_AFTER_KEY, after.encode()) if after.encode() >= prefix else (_FROM_KEY, prefix)
+    query, start = _FROM_KEY, prefix
+    if after is not None and after.encode() >= prefix:
+        query, start = _AFTER_KEY, after.encode()
     listed: list[Listing] = []
     while len(listed) < limit:
         keys, found = await disk.do(Kind.READ, partial(_page_of_keys, glob=glob, query=query, start=start))
@@ -115,10 +129,13 @@ async def verify(disk: DiskTier, *, repair: bool = False, deep: bool = True) -> 
     """
     findings = _Findings()
     try:
-        await _verify_rows(disk, findings, repair=repair)
+        after: int | None = -1
+        while after is not None:
+            found, after = await disk.do(Kind.READ, partial(_verify_page, after=after))
+            findings.add(found)
+        if repair and findings.bad:
+            await disk.do(Kind.CHANGE, partial(_delete_damaged, rowids=findings.bad))
         await _verify_tags(disk, findings, repair=repair)
-        if repair and (findings.damaged or findings.orphans):
-            await disk.do(Kind.CHANGE, lambda store: store.connection.execute("REINDEX").fetchall())
         if deep:
             findings.problems += await disk.do(Kind.READ, _integrity)
     except TierError as error:
@@ -134,39 +151,32 @@ async def verify(disk: DiskTier, *, repair: bool = False, deep: bool = True) -> 
     )
 
 
-async def _verify_rows(disk: DiskTier, findings: _Findings, *, repair: bool) -> None:
-    after: int | None = -1
-    while after is not None:
-
-        def page(store: Store, after: int = after) -> int | None:
-            return _verify_page(store, findings, after, repair=repair)
-
-        after = await disk.do(Kind.CHANGE if repair else Kind.READ, page)
-
-
-def _verify_page(store: Store, findings: _Findings, after: int, *, repair: bool) -> int | None:
-    last, size, bad = None, 0, []
+def _verify_page(store: Store, after: int) -> tuple[_Findings, int | None]:
+    findings, last, size = _Findings(), None, 0
     for last, key, tags, priority, usable_until, generation, row in store.connection.execute(
         _AFTER_ROW, (after, _PAGE)
     ):
+        read = Row(last, (key or b"").decode("utf-8", "replace"), generation, row)
+        kind, missing = _kind_of_damage(store, read, (tags, priority, usable_until))
         findings.rows += 1
-        beside = (tags, priority, usable_until)
-        kind, missing = _kind_of_damage(
-            store, Row(last, (key or b"").decode("utf-8", "replace"), generation, row), beside
-        )
         findings.orphans += missing
         if kind is None:
             findings.good += 1
         else:
             findings.damaged[kind] += 1
         if kind is not None or missing:
-            bad.append(last)
+            findings.bad.append(last)
         size += len(row) if isinstance(row, bytes) else 0
         if size > _LARGE:
             break
-    if repair and bad:
-        store.counters.damaged += store.delete(bad)
-    return last
+    return findings, last
+
+
+def _delete_damaged(store: Store, rowids: Sequence[int]) -> None:
+    # SQLite can't delete a row that its index does not lead to, so the indices come first; in one transaction, since
+    # with a new index the row would be served again.
+    store.connection.execute("REINDEX").fetchall()
+    store.counters.damaged += delete(store.connection, rowids)
 
 
 def _kind_of_damage(store: Store, row: Row, beside: tuple[str, int, float]) -> tuple[str | None, int]:
@@ -188,15 +198,17 @@ def _kind_of_damage(store: Store, row: Row, beside: tuple[str, int, float]) -> t
 async def _verify_tags(disk: DiskTier, findings: _Findings, *, repair: bool) -> None:
     after: tuple[str, str] | None = ("", "")
     while after is not None:
+        lost, after = await disk.do(
+            Kind.CHANGE if repair else Kind.READ, partial(_lost_tags, after=after, repair=repair)
+        )
+        findings.orphans += lost
 
-        def page(store: Store, after: tuple[str, str] = after) -> tuple[str, str] | None:
-            lost = store.connection.execute(_LOST, (*after, _PAGE)).fetchall()
-            findings.orphans += len(lost)
-            if repair:
-                store.connection.executemany("DELETE FROM tags WHERE tag = ? AND key = ?", lost)
-            return lost[-1] if len(lost) == _PAGE else None
 
-        after = await disk.do(Kind.CHANGE if repair else Kind.READ, page)
+def _lost_tags(store: Store, after: tuple[str, str], *, repair: bool) -> tuple[int, tuple[str, str] | None]:
+    lost = store.connection.execute(_LOST, (*after, _PAGE)).fetchall()
+    if repair:
+        store.connection.executemany("DELETE FROM tags WHERE tag = ? AND key = ?", lost)
+    return len(lost), lost[-1] if len(lost) == _PAGE else None
 
 
 def _integrity(store: Store) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 import structlog
@@ -17,6 +17,7 @@ from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.model import Entry
 from gateway.tiers.codec import Codec, DamagedRowError
 from gateway.tiers.disk_purges import DamagedLogError, Purge, PurgeLog
+from gateway.tiers.disk_rows import Row, delete, delete_key, insert
 from gateway.tiers.disk_space import Room
 from gateway.tiers.schema import load_log, save_mark
 
@@ -31,27 +32,7 @@ _LOW = 0.97
 _OVERRUN = 1.05
 """How far over its limit the file may grow before writers make room themselves, not only the janitor."""
 
-_INSERT = (
-    """INSERT OR REPLACE INTO entries (key, tags, priority, used_at, usable_until, generation, row)
-    VALUES (?,?,?,?,?,?,?)""",
-    "UPDATE entries SET tags = '[]' WHERE key = ?",
-)
-_DELETE_KEY = ("DELETE FROM entries WHERE key = ?", "UPDATE entries SET tags = '[]' WHERE key = ?")
-_DELETE_ROWS = (
-    "DELETE FROM entries WHERE rowid IN (SELECT value FROM json_each(?))",
-    "UPDATE entries SET tags = '[]' WHERE rowid IN (SELECT value FROM json_each(?))",
-)
-"""What deletes rows, and what makes them deletable: see `Store._execute`."""
 _LEAST_WORTH = "SELECT rowid, length(row) FROM entries ORDER BY priority, used_at LIMIT ?"
-
-
-class Row(NamedTuple):
-    """A row as it is read: enough to decode it."""
-
-    rowid: int
-    key: str
-    generation: int
-    row: bytes
 
 
 @dataclass(slots=True)
@@ -180,7 +161,8 @@ class Store:
                     self.noted[key] = self.now
         if damaged:
             self.counters.damaged += len(damaged)
-            self.delete(damaged)
+            with suppress(sqlite3.OperationalError):  # on a full disk they stay, and stay misses
+                delete(self.connection, damaged)
         return found
 
     def live(self, row: Row) -> Entry | None:
@@ -199,7 +181,7 @@ class Store:
             else:
                 self._insert(row)
         for key in too_large:
-            self._delete_key(key)
+            delete_key(self.connection, key)
         if self.bytes_used > self.max_size * _OVERRUN:
             self.evict(2 * len(entries) + 8)
 
@@ -233,43 +215,22 @@ class Store:
             chosen.append(rowid)
             excess -= size or 0
         self.counters.evicted += len(chosen)
-        return self.delete(chosen)
-
-    def delete(self, rowids: Sequence[int]) -> int:
-        """Delete rows; how many there were."""
-        return self._execute(*_DELETE_ROWS, (orjson.dumps(rowids).decode(),))
-
-    def _delete_key(self, key: str) -> int:
-        return self._execute(*_DELETE_KEY, (key,))
+        return delete(self.connection, chosen)
 
     def _insert(self, row: Sequence[Any]) -> None:
-        self._execute(*_INSERT, row)
+        insert(self.connection, row)
         self.purges.latest = max(self.purges.latest, row[4])
-
-    def _execute(self, sql: str, without_tags: str, parameters: Sequence[Any]) -> int:
-        """Execute something that deletes rows; how many there were.
-
-        The trigger can't look up damaged tags in their index, so those are emptied then. What they leave in the index
-        selects nothing.
-        """
-        try:
-            return self.connection.execute(sql, parameters).rowcount
-        except sqlite3.OperationalError as error:
-            if "malformed JSON" not in str(error):
-                raise
-            self.connection.execute(without_tags, parameters[:1])
-            return self.connection.execute(sql, parameters).rowcount
 
     def _purge_key(self, key: str, *, soft: bool) -> int:
         if not soft:
-            return self._delete_key(key)
+            return delete_key(self.connection, key)
         row = self.connection.execute("SELECT rowid, generation, row FROM entries WHERE key = ?", (key,)).fetchone()
         if row is None:
             return 0
         try:
             entry = self.live(Row(row[0], key, *row[1:]))
         except DamagedRowError:
-            self.counters.damaged += self.delete([row[0]])
+            self.counters.damaged += delete(self.connection, [row[0]])
             return 0
         if entry is None:
             return 0

@@ -9,6 +9,7 @@ import orjson
 
 from gateway.pipeline.glob import Glob
 from gateway.tiers.disk_purges import Purge
+from gateway.tiers.disk_rows import delete
 from gateway.tiers.disk_store import Store
 
 _ALL = (
@@ -57,7 +58,7 @@ class Sweep:
                 store.purges.swept(store.connection, self.purge)
             return 0
         chosen = [rowid for key in keys if self._selects(key) for rowid in self._rows(store, key)]
-        self.count += len(chosen) if self.purge.soft else store.delete(chosen)
+        self.count += len(chosen) if self.purge.soft else delete(store.connection, chosen)
         self._after = keys[-1]
         return len(keys)
 
@@ -100,6 +101,6 @@ def sweep_floor(store: Store, limit: int) -> int:
         purges.swept_floor = floor
         store.doomed = 0
         return 1
-    store.doomed = max(0, store.doomed - store.delete([rowid for rowid, below in rows if below]))
+    store.doomed = max(0, store.doomed - delete(store.connection, [rowid for rowid, below in rows if below]))
     store.floor_sweep = floor, rows[-1][0]
     return len(rows)

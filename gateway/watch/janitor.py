@@ -33,7 +33,7 @@ class Janitor:
             else:
                 log.debug("cleaned up", tier=self._disk.name, done=done)
             await trio.sleep(min(_LEAST_PAUSE, self._interval))
-            with trio.move_on_after(self._interval - _LEAST_PAUSE):
+            with trio.move_on_after(max(0.0, self._interval - _LEAST_PAUSE)):
                 await self._disk.wait_untidy()
 
     async def clean_up(self) -> dict[str, int]:

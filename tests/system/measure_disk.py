@@ -1,4 +1,4 @@
-"""Measures the disk tier with 1 000 and with 1 000 000 entries: `python tests/system/measure_disk.py FOLDER`.
+"""Measures the disk tier with 1 000 and with 1 000 000 entries: `python tests/system/measure_disk.py FOLDER [COUNT]`.
 
 Prints the time of a get and of a put in both files and their ratio, of opening both, of purges with
 a request waiting meanwhile, and the longest that the janitor held the connection.
@@ -92,8 +92,8 @@ async def longest_wait(disk: DiskTier, work: Callable[[], Awaitable[object]]) ->
     return took, max(waits)
 
 
-async def main(folder: Path) -> None:
-    sizes = {"small": 1000, "large": 1_000_000}
+async def main(folder: Path, large: int) -> None:
+    sizes = {"small": 1000, "large": large}
     async with trio_asyncio.open_loop():
         clock = Clock()
         for name, count in sizes.items():
@@ -104,8 +104,8 @@ async def main(folder: Path) -> None:
                     print(f"  filled {count} in {time.perf_counter() - begin:.1f} s, {disk.statistics()}", flush=True)
         async with opened(folder / "empty", clock):
             pass
-        async with opened(folder / "small", clock) as small, opened(folder / "large", clock) as large:
-            tiers = {"small": small, "large": large}
+        async with opened(folder / "small", clock) as small, opened(folder / "large", clock) as big:
+            tiers = {"small": small, "large": big}
             for what in (get, put, get_many):
                 times: dict[str, list[float]] = {name: [] for name in tiers}
                 for _ in range(_ROUNDS):
@@ -114,11 +114,11 @@ async def main(folder: Path) -> None:
                 least = {name: statistics.median(found) for name, found in times.items()}
                 print(f"{what.__name__}: {least} us, ratio {least['large'] / least['small']:.2f}", flush=True)
             for selector in (Selector("tag", "component:7"), Selector("glob", "*ff7"), Selector("all")):
-                took, _ = await longest_wait(large, partial(large.purge, selector))
+                took, _ = await longest_wait(big, partial(big.purge, selector))
                 print(f"purge {selector.kind} {took * 1e3:.1f} ms", flush=True)
-            took, _ = await longest_wait(large, Janitor(large, 1.0).clean_up)
-            print(f"clean up {took:.1f} s", large.statistics())
+            took, _ = await longest_wait(big, Janitor(big, 1.0).clean_up)
+            print(f"clean up {took:.1f} s", big.statistics())
 
 
 if __name__ == "__main__":
-    trio.run(main, Path(sys.argv[1]))
+    trio.run(main, Path(sys.argv[1]), int(sys.argv[2]) if sys.argv[2:] else 1_000_000)
