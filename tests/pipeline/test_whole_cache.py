@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import trio
+import trio.testing
 import trio_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -56,6 +57,7 @@ operations = st.lists(
 class World:
     """What is true: the time, the clock on the wall, and what the upstream says and has said."""
 
+    monotonic: trio.testing.MockClock
     time: float = 1e9
     off: float = 0.0
     up: bool = True
@@ -144,6 +146,7 @@ async def act(world: World, cache: Cache, operation: Operation) -> None:
             world.versions[key] += 1
         case ("pass", float(seconds)):
             world.time += seconds
+            world.monotonic.jump(seconds)
         case ("set clock", float(seconds)):
             world.off += seconds
         case ("purge", str(what)):
@@ -156,9 +159,9 @@ async def act(world: World, cache: Cache, operation: Operation) -> None:
             cache.memory.resize(max_size=1_000_000, max_items=items)
 
 
-async def live(sequence: list[Operation], folder: Path) -> None:
+async def live(sequence: list[Operation], folder: Path, monotonic: trio.testing.MockClock) -> None:
     """Run the operations; a crash is a copy of the files as they are, and life goes on with the copy."""
-    world, lives = World(), 0
+    world, lives = World(monotonic), 0
     remaining = list(sequence)
     path = folder / "0.db"
     while remaining:
@@ -183,4 +186,5 @@ async def live(sequence: list[Operation], folder: Path) -> None:
 def test_never_a_wrong_foreign_purged_or_over_stale_value(sequence: list[Operation]) -> None:
     """Whatever happens to it (restarts, crashes, jumps of the clock, purges, resizing), every answer is allowed."""
     with tempfile.TemporaryDirectory() as folder:
-        trio.run(live, sequence, Path(folder))
+        monotonic = trio.testing.MockClock()  # stands still unless a test lets time pass
+        trio.run(live, sequence, Path(folder), monotonic, clock=monotonic)
