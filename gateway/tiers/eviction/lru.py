@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Generic
 
 from gateway.tiers.eviction.policy import IDLE, LEVELS, TICKS, EvictionStatistics, N
+from gateway.tiers.eviction.ring import Ring
 
 
 class Lru(Generic[N]):
@@ -15,50 +15,46 @@ class Lru(Generic[N]):
     """
 
     def __init__(self, max_items: int, max_cost: int) -> None:
-        self._levels: list[OrderedDict[str, N]] = [OrderedDict() for _ in range(LEVELS)]
-        self._cost = 0
+        self._levels: list[Ring[N]] = [Ring() for _ in range(LEVELS)]
         self._now = 1
         self._arrived = 0
         self.resize(max_items, max_cost)
 
     def admit(self, node: N) -> None:
         """Take in a new entry."""
-        node.level = node.priority
         node.seen = self._now
-        self._levels[node.level][node.key] = node
-        self._cost += node.cost
+        self._levels[node.level].append(node)
         self._tick()
 
     def hit(self, node: N) -> None:
         """Note a read."""
         node.seen = self._now
-        self._levels[node.level].move_to_end(node.key)
+        self._levels[node.state >> 3 & 0b11].renew(node)
 
     def update(self, node: N, cost: int, priority: int) -> None:
         """Note that an entry was replaced."""
-        self._cost += cost - node.cost
-        node.cost = cost
-        if priority != node.priority:
-            del self._levels[node.level][node.key]
-            node.priority = node.level = priority
-            self._levels[priority][node.key] = node
+        if priority == node.priority:
+            self._levels[node.level].cost += cost - node.cost
+            node.cost = cost
+            return
+        self._levels[node.level].remove(node)
+        node.value(cost, priority)
+        self._levels[priority].append(node)
 
     def remove(self, node: N) -> None:
         """Forget an entry."""
-        del self._levels[node.level][node.key]
-        self._cost -= node.cost
+        self._levels[node.level].remove(node)
 
     def victim(self) -> N:
         """Give up what was not asked for the longest."""
-        for level, nodes in enumerate(self._levels):
-            while nodes:
-                _, node = nodes.popitem(last=False)
-                if node.priority > level and not self._idle(node):  # read since it was taken for low
-                    node.level = node.priority
-                    self._levels[node.level][node.key] = node
-                    continue
-                self._cost -= node.cost
-                return node
+        for level, ring in enumerate(self._levels):
+            while ring.items:
+                node = ring.oldest
+                ring.remove(node)
+                if node.priority == level or self._idle(node):
+                    return node
+                node.place(level=node.priority, main=False)  # read since it was taken for low
+                self._levels[node.priority].append(node)
         raise LookupError("expected an entry to give up, found none")
 
     def resize(self, max_items: int, max_cost: int) -> None:
@@ -66,23 +62,27 @@ class Lru(Generic[N]):
 
     def statistics(self) -> EvictionStatistics:
         """How it stands."""
-        entries = sum(map(len, self._levels))
-        return EvictionStatistics("lru", entries, self._cost, window=1.0, probation=entries, ghosts=0, rehearsed=0)
+        entries, cost = self._entries(), sum(ring.cost for ring in self._levels)
+        return EvictionStatistics("lru", entries, cost, window=1.0, probation=entries, ghosts=0, rehearsed=0)
+
+    def _entries(self) -> int:
+        low, medium, high = self._levels
+        return low.items + medium.items + high.items
 
     def _idle(self, node: N) -> bool:
         return self._now - node.seen > IDLE * node.priority
 
     def _tick(self) -> None:
-        entries = sum(map(len, self._levels))
+        entries = self._entries()
         self._arrived += TICKS
         if self._arrived < entries:
             return
         self._arrived %= entries
         self._now += 1
-        used = [nodes for nodes in self._levels if nodes]
-        for nodes in used[1:]:
-            while nodes and self._idle(next(iter(nodes.values()))):
-                key, node = nodes.popitem(last=False)
-                node.level = 0
-                self._levels[0][key] = node
-                self._levels[0].move_to_end(key, last=False)
+        used = [ring for ring in self._levels if ring.items]
+        for ring in used[1:]:
+            while ring.items and self._idle(ring.oldest):
+                node = ring.oldest
+                ring.remove(node)
+                node.place(level=0, main=False)
+                self._levels[0].prepend(node)

@@ -62,13 +62,15 @@ class Ring(Generic[N]):
         self.items -= 1
         self.cost -= node.cost
 
-    def rotate(self) -> None:
-        """Make the oldest the newest."""
+    def renew(self, node: N) -> None:
+        """Make `node` the newest."""
         end = self._end
-        node = cast(Node, end.newer)
-        first, last = cast(Node, node.newer), cast(Node, end.older)
-        if first is end:
-            return
-        end.newer, first.older = first, end
+        older, newer = cast(Node, node.older), cast(Node, node.newer)
+        older.newer, newer.older = newer, older
+        last = cast(Node, end.older)
         node.older, node.newer = last, end
         last.newer = end.older = node
+
+    def rotate(self) -> None:
+        """Make the oldest the newest."""
+        self.renew(self.oldest)
