@@ -111,7 +111,7 @@ class HttpUpstream(Politeness):
     headers: dict[str, str] = {}
     """Sent with every request."""
     versions: Versions | None = None
-    """Where the list of releases is; without it a version is taken as it is."""
+    """Where the list of releases is; needed by every fetch with a `version`."""
 
 
 class NpmUpstream(Politeness):
