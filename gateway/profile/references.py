@@ -15,7 +15,7 @@ from gateway.profile.positions import KeyPath
 from gateway.profile.profile import Profile
 from gateway.profile.templates import fields
 from gateway.profile.tools import Fetch, Tool
-from gateway.profile.upstreams import HttpUpstream, Upstream
+from gateway.profile.upstreams import HttpUpstream, NpmUpstream, Upstream
 
 _VERSION = frozenset({"version"})
 _OWN_TAGS = frozenset({"tool", "upstream", "strategy", "floating"})
@@ -81,14 +81,24 @@ def _fetch(path: KeyPath, fetch: Fetch, arguments: frozenset[str], upstream: Ups
         yield from _template((*path, "query", name), value, arguments)
     for name, value in fetch.headers.items():
         yield from _template((*path, "headers", name), value, arguments)
-    if not isinstance(upstream, HttpUpstream) or fetch.version is not None:
-        return
-    needed = fields(upstream.base_url) | (fields(fetch.path) - arguments)
-    if "version" in needed:
-        what = "the key version, for the {version} of " + (
-            "base_url" if "version" in fields(upstream.base_url) else "path"
-        )
-        yield Finding((*path, "version"), what, "none")
+    yield from _release(path, fetch, arguments, upstream)
+
+
+def _release(path: KeyPath, fetch: Fetch, arguments: frozenset[str], upstream: Upstream | None) -> Iterator[Finding]:
+    """A release that is needed and not asked for, or asked for where nobody knows which there are."""
+    at = (*path, "version")
+    match upstream:
+        case NpmUpstream() if fetch.version is None:
+            yield Finding(at, "the key version: a file of a package is one of a release", "none")
+        case HttpUpstream() if fetch.version is None:
+            needed = fields(upstream.base_url) | (fields(fetch.path) - arguments)
+            if "version" in needed:
+                place = "base_url" if "version" in fields(upstream.base_url) else "path"
+                yield Finding(at, f"the key version, for the {{version}} of {place}", "none")
+        case HttpUpstream(versions=None):
+            yield Finding(
+                at, f"no version, or upstreams.{fetch.upstream}.versions, which says where releases are listed"
+            )
 
 
 def _result(path: KeyPath, tool: Tool, arguments: frozenset[str]) -> Iterator[Finding]:

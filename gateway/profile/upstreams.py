@@ -121,7 +121,7 @@ class HttpUpstream(Politeness):
     watch: Watch | None = None
     """Looks for new releases; needs `versions`."""
     versions: Versions | None = None
-    """Where the list of releases is; without it a version is taken as it is."""
+    """Where the list of releases is; needed by every fetch with a `version`."""
 
 
 class NpmUpstream(Politeness):

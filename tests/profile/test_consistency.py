@@ -186,7 +186,7 @@ def test_where_an_upstream_is(folder: Folder, base_url: str, more: str, problem:
 def test_an_npm_file_has_no_query(folder: Folder) -> None:
     """A query for a file of a package is warned about: nobody would see it."""
     text = TOOL.replace('"http"', '"npm"').replace("base_url", "package").replace("https://example.org", "p")
-    text = text.replace('path = "{name}"', 'path = "{name}", query = { q = "x" }')
+    text = text.replace('path = "{name}"', 'path = "{name}", version = "1", query = { q = "x" }')
     (line,) = folder.warnings(text)
     assert line.endswith("tools.t.fetch.query: warning: a file of an npm package has no use for it")
 
@@ -194,6 +194,7 @@ def test_an_npm_file_has_no_query(folder: Folder) -> None:
 def test_a_package_that_can_not_be_unpacked(folder: Folder) -> None:
     """A package that may be larger packed than unpacked is warned about."""
     text = TOOL.replace('"http"', '"npm"').replace("base_url", "package").replace("https://example.org", "p")
+    text = text.replace('path = "{name}"', 'path = "{name}", version = "1"')
     (line,) = folder.warnings(text.replace('"p"', '"p"\n    max_unpacked_size = "1MB"'))
     assert line.endswith("upstreams.u.max_unpacked_size: warning: a package may have 64MB packed and only 1MB unpacked")
 

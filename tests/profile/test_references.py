@@ -7,11 +7,11 @@ import pytest
 from tests.profile.folder import Folder
 
 PROFILE = """
-    [strategies.components]
-    ttl = "1m"
+    strategies.components.ttl = "1m"
     [upstreams.docs]
     type = "http"
     base_url = "https://example.org/{version}"
+    versions = { url = "https://example.org/list", select = "@" }
     [upstreams.package]
     type = "npm"
     package = "p"
@@ -58,7 +58,7 @@ PROFILE = """
             "",
             "15:9: tools.t.fetch.version: expected the key version, for the {version} of base_url, found none",
         ),
-        ("/{version}", "/{vers}", "5:12: upstreams.docs.base_url: expected no field but {version}, found {vers}"),
+        ("/{version}", "/{vers}", "4:12: upstreams.docs.base_url: expected no field but {version}, found {vers}"),
         (
             'required = ["name"]',
             'required = ["name"]\ntags = ["tool:{name}"]',
@@ -69,12 +69,6 @@ PROFILE = """
             'required = ["name"]',
             'required = ["name"]\ninvalidates = ["thing:{nmae}"]',
             "15:16: tools.t.invalidates[0]: expected one of the declared arguments: name or version, found {nmae}",
-        ),
-        (
-            "[upstreams.package]",
-            'watch = { interval = "1m" }\n[upstreams.package]',
-            "6:13: upstreams.docs.watch: expected the key versions beside watch, which says where releases are listed, "
-            "found none",
         ),
     ],
 )
@@ -164,7 +158,7 @@ def test_the_fetch_of_nearest(folder: Folder) -> None:
 
 
 def test_everything_allowed(folder: Folder) -> None:
-    """Version and nearest are known where they can be filled in; the version of an npm package always is."""
+    """Version and nearest are known where they can be filled in."""
     text = textwrap.dedent(PROFILE) + textwrap.dedent("""
         tags = ["{name}", "{version}"]
         result.missing = "{name} {version} {nearest}"
@@ -174,14 +168,47 @@ def test_everything_allowed(folder: Folder) -> None:
         [tools.u]
         description = "d"
         strategy = "components"
-        fetch = { upstream = "package", path = "{version}/x" }
+        fetch = { upstream = "package", path = "{version}/x", version = "latest" }
         """)
     assert folder.load(text).profile.tools.keys() == {"t", "u"}
 
 
+def test_a_file_of_no_release(folder: Folder) -> None:
+    """A file of a package is always one of a release, so a fetch without one could never work."""
+    text = PROFILE.replace('"docs", path = "{name}.md", version = "{version}"', '"package", path = "{name}.md"')
+    (found,) = folder.lines(text)
+    assert found.endswith(
+        "tools.t.fetch.version: expected the key version: a file of a package is one of a release, found none"
+    )
+
+
+def test_a_release_of_nobody_knows_which(folder: Folder) -> None:
+    """A release is looked up in the upstream's list, so without one a fetch with a version could never work."""
+    text = "\n".join(line for line in PROFILE.split("\n") if "versions =" not in line)
+    (found,) = folder.lines(text)
+    assert found.endswith(
+        "tools.t.fetch.version: expected no version, or upstreams.docs.versions, which says where releases are listed, "
+        'found "{version}"'
+    )
+
+
+def test_a_watch_that_has_nothing_to_look_at(folder: Folder) -> None:
+    """New releases are looked for in the upstream's list, so without one a watch could never work."""
+    text = """
+        [upstreams.docs]
+        type = "http"
+        base_url = "https://example.org"
+        watch = { interval = "1m" }
+    """
+    (found,) = folder.lines(text)
+    assert found.endswith(
+        "upstreams.docs.watch: expected the key versions beside watch, which says where releases are listed, found none"
+    )
+
+
 def test_no_strategies(folder: Folder) -> None:
     """Where there are no strategies at all, that is said."""
-    lines = folder.lines(PROFILE.replace('[strategies.components]\n    ttl = "1m"', ""))
+    lines = folder.lines(PROFILE.replace('strategies.components.ttl = "1m"', ""))
     assert lines[0].endswith('tools.t.strategy: expected a name of [strategies], which is empty, found "components"')
 
 

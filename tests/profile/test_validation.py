@@ -106,7 +106,7 @@ TOOL = """
             'write it twice), found "a/{b"',
         ),
         (
-            "fetch = { upstream = 'u', path = 'a' }\nresult = { select = 'a[' }",
+            "fetch = { upstream = 'u', path = 'a', version = '1' }\nresult = { select = 'a[' }",
             '10:21: tools.t.result.select: expected a JMESPath expression (incomplete expression), found "a["',
         ),
         (

@@ -13,8 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from gateway.tiers.eviction import Adaptive, EvictionPolicy, Lru, Node
 from gateway.tiers.eviction.adaptive import BATCH, GHOSTS, SAMPLE
-from gateway.tiers.eviction.ghosts import WAYS, Ghosts, mark_of
-from gateway.tiers.eviction.policy import LEVELS
+from gateway.tiers.eviction.ghosts import WAYS, Ghosts
+from gateway.tiers.eviction.policy import LEVELS, mark_of
 
 LOW, MEDIUM, HIGH = range(LEVELS)
 Algorithm: TypeAlias = type[Lru[Node]] | type[Adaptive[Node]]
@@ -101,8 +101,10 @@ def check_adaptive(policy: Adaptive[Node], cache: Cache) -> None:
     assert queues.cost == cache.cost
     assert len(queues.ghosts) <= max(WAYS, GHOSTS * policy._planned)
     assert len(policy._sampled) <= SAMPLE
-    assert all(cache.nodes[node.key] is node and node.sample == mark for mark, node in policy._sampled.items())
-    assert sum(node.sample > 0 for node in found) == len(policy._sampled)
+    assert all(
+        cache.nodes[node.key] is node and node.sampled and node.mark == mark for mark, node in policy._sampled.items()
+    )
+    assert sum(node.sampled for node in found) == len(policy._sampled)
     assert all(0 <= node.seen <= queues.now for node in found)
     assert len(policy._asked) <= BATCH + SAMPLE
 

@@ -26,9 +26,9 @@ from __future__ import annotations
 
 from typing import Generic
 
-from gateway.tiers.eviction.ghosts import Ghosts, mark_of
-from gateway.tiers.eviction.policy import LEVELS, EvictionStatistics, N
-from gateway.tiers.eviction.queues import CHANCES, Queues, Stance
+from gateway.tiers.eviction.ghosts import Ghosts
+from gateway.tiers.eviction.policy import HITS, LEVELS, SAMPLED, EvictionStatistics, N, mark_of
+from gateway.tiers.eviction.queues import Queues, Stance
 from gateway.tiers.eviction.rehearsal import Rehearsals
 
 STANCES = (Stance(0.01, 3.0), Stance(0.1, 1.5), Stance(0.4, 1.0), Stance(0.8, 1.0))
@@ -62,17 +62,17 @@ class Adaptive(Generic[N]):
         """Marks below this are sampled: a part of the keys that halves as the entries double (SHARDS, FAST 2015)."""
         self._sampled: dict[int, N] = {}
         """Entries whose requests the simulations get."""
-        self._asked: list[int] = []
+        self._asked: list[str] = []
         """Requests for the simulations. Bounded: reads of an entry count once in a tick, and only `admit` ends one."""
 
     def admit(self, node: N) -> None:
         """Take in a new entry."""
-        mark = mark_of(node.key)
-        node.sample = 0
+        mark = node.mark
+        node.state &= ~SAMPLED
         if mark < self._sampled_below:
-            node.sample = mark
+            node.state |= SAMPLED
             self._sampled[mark] = node
-            self._asked.append(mark)
+            self._asked.append(node.key)
             if len(self._sampled) > SAMPLE:
                 self._sample_below(self._sampled_below // 2)
         self._queues.admit(node, mark)
@@ -84,10 +84,11 @@ class Adaptive(Generic[N]):
         queues = self._queues
         if node.seen != queues.now:
             node.seen = queues.now
-            if node.hits < CHANCES:
-                node.hits += 1
-            if node.sample:
-                self._asked.append(node.sample)
+            state = node.state
+            if state & HITS != HITS:
+                node.state = state + 1
+            if state & SAMPLED:
+                self._asked.append(node.key)
 
     def update(self, node: N, cost: int, priority: int) -> None:
         """Note that an entry was replaced."""
@@ -96,7 +97,8 @@ class Adaptive(Generic[N]):
     def remove(self, node: N) -> None:
         """Forget an entry, but not that it was there: what expired and is loaded again goes on where it was."""
         self._queues.remove(node)
-        self._sampled.pop(node.sample, None)
+        if node.sampled:
+            self._sampled.pop(node.mark, None)
 
     def victim(self) -> N:
         """Give up the entry that is worth least."""
@@ -106,7 +108,8 @@ class Adaptive(Generic[N]):
         if self._rehearsals is None:
             self._rehearsals = self._fresh_rehearsals()
         node = self._queues.victim()
-        self._sampled.pop(node.sample, None)
+        if node.sampled:
+            self._sampled.pop(node.mark, None)
         return node
 
     def resize(self, max_items: int, max_cost: int) -> None:
@@ -140,14 +143,13 @@ class Adaptive(Generic[N]):
 
     def _sample_below(self, mark: int) -> None:
         self._sampled_below = mark
-        for node in [node for sampled, node in self._sampled.items() if sampled >= mark]:
-            del self._sampled[node.sample]
-            node.sample = 0
+        for beyond in [sampled for sampled in self._sampled if sampled >= mark]:
+            self._sampled.pop(beyond).state &= ~SAMPLED
         self._rehearsals = None
 
     def _rehearse(self) -> None:
         rehearsals = self._rehearsals
-        if rehearsals is not None and rehearsals.play(self._asked, len(self._sampled)):
+        if rehearsals is not None and rehearsals.play([mark_of(key) for key in self._asked], len(self._sampled)):
             self._queues.take(rehearsals.chosen)
         self._asked.clear()
 

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from array import array
-from zlib import crc32
 
 WAYS = 4
 """Places where a mark can be. Of the four, the one read longest ago is overwritten, so nothing has to be expired."""
 
 
-def mark_of(key: str) -> int:
-    """32 bits of `key`, never 0, the same in every process. Mixed: CRC-32 alone keeps the pattern of numbered keys."""
-    return crc32(key.encode("utf-8", "surrogatepass")) * 0x9E3779B97F4A7C15 >> 29 & 0xFFFFFFFF or 1
+WRAP = 0xFFFFFFFF
+"""Ticks are kept in 32 bits, so they are compared modulo that."""
 
 
 class Ghosts:
-    """A set-associative table in two arrays: 12 bytes a ghost, where a dict takes ten times that."""
+    """A set-associative table in two arrays: 8 bytes a ghost, where a dict takes ten times that."""
 
     __slots__ = ("_marks", "_seen", "_sets")
 
     def __init__(self, room: int) -> None:
         self._sets = max(1, room // WAYS)
         self._marks = array("I", bytes(4 * WAYS * self._sets))
-        self._seen = array("Q", bytes(8 * WAYS * self._sets))
+        self._seen = array("I", bytes(4 * WAYS * self._sets))
 
     def __len__(self) -> int:
         """How many there is room for."""
@@ -39,7 +37,7 @@ class Ghosts:
                 break
             if ticks[i] < ticks[place]:
                 place = i
-        marks[place], ticks[place] = mark, seen
+        marks[place], ticks[place] = mark, seen & WRAP
 
     def recall(self, mark: int) -> int | None:
         """The tick of the last read of `mark`, which is forgotten; None if it is not known."""

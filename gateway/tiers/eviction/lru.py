@@ -22,7 +22,6 @@ class Lru(Generic[N]):
 
     def admit(self, node: N) -> None:
         """Take in a new entry."""
-        node.level = node.priority
         node.seen = self._now
         self._levels[node.level].append(node)
         self._tick()
@@ -30,7 +29,7 @@ class Lru(Generic[N]):
     def hit(self, node: N) -> None:
         """Note a read."""
         node.seen = self._now
-        self._levels[node.level].renew(node)
+        self._levels[node.state >> 3 & 0b11].renew(node)
 
     def update(self, node: N, cost: int, priority: int) -> None:
         """Note that an entry was replaced."""
@@ -39,7 +38,7 @@ class Lru(Generic[N]):
             node.cost = cost
             return
         self._levels[node.level].remove(node)
-        node.cost, node.priority, node.level = cost, priority, priority
+        node.value(cost, priority)
         self._levels[priority].append(node)
 
     def remove(self, node: N) -> None:
@@ -48,15 +47,14 @@ class Lru(Generic[N]):
 
     def victim(self) -> N:
         """Give up what was not asked for the longest."""
-        for level, nodes in enumerate(self._levels):
-            while nodes.items:
-                node = nodes.oldest
-                nodes.remove(node)
-                if node.priority > level and not self._idle(node):  # read since it was taken for low
-                    node.level = node.priority
-                    self._levels[node.level].append(node)
-                    continue
-                return node
+        for level, ring in enumerate(self._levels):
+            while ring.items:
+                node = ring.oldest
+                ring.remove(node)
+                if node.priority == level or self._idle(node):
+                    return node
+                node.place(level=node.priority, main=False)  # read since it was taken for low
+                self._levels[node.priority].append(node)
         raise LookupError("expected an entry to give up, found none")
 
     def resize(self, max_items: int, max_cost: int) -> None:
@@ -64,24 +62,27 @@ class Lru(Generic[N]):
 
     def statistics(self) -> EvictionStatistics:
         """How it stands."""
-        entries = sum(nodes.items for nodes in self._levels)
-        cost = sum(nodes.cost for nodes in self._levels)
+        entries, cost = self._entries(), sum(ring.cost for ring in self._levels)
         return EvictionStatistics("lru", entries, cost, window=1.0, probation=entries, ghosts=0, rehearsed=0)
+
+    def _entries(self) -> int:
+        low, medium, high = self._levels
+        return low.items + medium.items + high.items
 
     def _idle(self, node: N) -> bool:
         return self._now - node.seen > IDLE * node.priority
 
     def _tick(self) -> None:
-        entries = sum(nodes.items for nodes in self._levels)
+        entries = self._entries()
         self._arrived += TICKS
         if self._arrived < entries:
             return
         self._arrived %= entries
         self._now += 1
-        used = [nodes for nodes in self._levels if nodes.items]
-        for nodes in used[1:]:
-            while nodes.items and self._idle(nodes.oldest):
-                node = nodes.oldest
-                nodes.remove(node)
-                node.level = 0
+        used = [ring for ring in self._levels if ring.items]
+        for ring in used[1:]:
+            while ring.items and self._idle(ring.oldest):
+                node = ring.oldest
+                ring.remove(node)
+                node.place(level=0, main=False)
                 self._levels[0].prepend(node)

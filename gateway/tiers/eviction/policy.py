@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
+from zlib import crc32
 
 LEVELS = 3
 """Priorities: low, medium, high. The entries of each are kept in an order of their own."""
@@ -20,37 +21,80 @@ IDLE = 4 * TICKS
 """Ticks after which an entry that nobody asked for loses one level of priority's protection."""
 
 
-class Node:
-    """An entry as its policy sees it. The owner makes it, may add slots of its own, and writes `key` alone.
+HITS = 0b11
+"""Bits of `Node.state` that count hits, and so the most that count."""
 
-    `cost` is in bytes; `priority` from 0, which goes first.
+SAMPLED = 1 << 7
+"""Bit of `Node.state`: the simulations get this key's requests."""
+
+
+class Node:
+    """An entry as its policy sees it. The owner makes it, may add slots of its own, and changes nothing but those.
+
+    `cost` is in any unit: a coarse one saves memory, as Python has the integers up to 256 anyway. `priority` is from 0,
+    which goes first. What takes few bits is packed into `state`, for the same reason: 80 bytes a node in place of 112.
     """
 
-    __slots__ = ("cost", "hits", "key", "level", "main", "newer", "older", "priority", "sample", "seen")
+    __slots__ = ("cost", "key", "newer", "older", "seen", "state")
 
     key: str
     cost: int
-    priority: int
-    level: int
-    """The priority that it counts as: lower than its own once it is idle."""
     seen: int
     """The tick of the last read."""
-    hits: int
-    """Ticks with reads, up to a few, since the policy last looked."""
-    main: bool
-    """Where it is: in the main queue, or still on probation."""
-    sample: int
-    """The mark of its key if the rehearsals follow it, or 0."""
+    state: int
     newer: Node | None
     older: Node | None
 
     def __init__(self, key: str, cost: int = 0, priority: int = 0) -> None:
         self.key = key
         self.cost = cost
-        self.priority = self.level = priority
-        self.seen = self.hits = self.sample = 0
-        self.main = False
+        self.seen = 0
+        self.state = priority << 5 | priority << 3
         self.newer = self.older = None
+
+    @property
+    def hits(self) -> int:
+        """Ticks with reads, up to three, since the policy last looked."""
+        return self.state & HITS
+
+    @property
+    def main(self) -> bool:
+        """Whether it is in the main queue, no longer on probation."""
+        return bool(self.state & 1 << 2)
+
+    @property
+    def level(self) -> int:
+        """The priority that it counts as: lower than its own once it is idle."""
+        return self.state >> 3 & 0b11
+
+    @property
+    def priority(self) -> int:
+        """The priority that the owner gave it."""
+        return self.state >> 5 & 0b11
+
+    @property
+    def sampled(self) -> bool:
+        """Whether the simulations get its requests."""
+        return bool(self.state & SAMPLED)
+
+    @property
+    def mark(self) -> int:
+        """What the ghosts know it by."""
+        return mark_of(self.key)
+
+    def place(self, *, level: int, main: bool) -> None:
+        """Note in which queue it is, newly: without hits."""
+        self.state = self.state & ~0b11111 | level << 3 | main << 2
+
+    def value(self, cost: int, priority: int) -> None:
+        """Note another cost and priority; it counts as that again."""
+        self.cost = cost
+        self.state = self.state & ~0b1111000 | priority << 5 | priority << 3
+
+
+def mark_of(key: str) -> int:
+    """32 bits of `key`, never 0, the same in every process. Mixed: CRC-32 alone keeps the pattern of numbered keys."""
+    return crc32(key.encode("utf-8", "surrogatepass")) * 0x9E3779B97F4A7C15 >> 29 & 0xFFFFFFFF or 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic
 
-from gateway.tiers.eviction.ghosts import Ghosts, mark_of
-from gateway.tiers.eviction.policy import IDLE, TICKS, N
+from gateway.tiers.eviction.ghosts import WRAP, Ghosts
+from gateway.tiers.eviction.policy import HITS, IDLE, TICKS, N
 from gateway.tiers.eviction.ring import Ring
-
-CHANCES = 3
-"""Most hits that count, so most laps of the main queue that an entry stays without being asked for."""
 
 LAP = 64
 """Most entries that one eviction looks at: it must not walk a queue in which everything was just read."""
@@ -79,11 +76,11 @@ class Queues(Generic[N]):
     def admit(self, node: N, mark: int) -> None:
         """Take in `node`: on probation, or in the main queue if it was given up too early."""
         level = self.levels[node.priority]
-        node.level = node.priority
-        node.seen, node.hits = self.now, 0
+        node.seen = self.now
         seen = self.ghosts.recall(mark)
-        node.main = seen is not None and level.main.items > 0 and self._returns(level, seen)
-        (level.main if node.main else level.probation).append(node)
+        main = seen is not None and level.main.items > 0 and self._returns(level, seen)
+        node.place(level=node.priority, main=main)
+        (level.main if main else level.probation).append(node)
         self.items += 1
         self.cost += node.cost
         if self.items <= self.max_items and self.cost <= self.max_cost:
@@ -95,19 +92,18 @@ class Queues(Generic[N]):
         """Note a read."""
         if node.seen != self.now:
             node.seen = self.now
-            if node.hits < CHANCES:
-                node.hits += 1
+            if node.state & HITS != HITS:
+                node.state += 1
 
     def update(self, node: N, cost: int, priority: int) -> None:
         """Change what `node` costs and is worth; it keeps its place unless the priority is another."""
+        self.cost += cost - node.cost
         if priority == node.priority:
             self._ring(node).cost += cost - node.cost
-            self.cost += cost - node.cost
             node.cost = cost
             return
         self._ring(node).remove(node)
-        self.cost += cost - node.cost
-        node.cost, node.priority, node.level = cost, priority, priority
+        node.value(cost, priority)
         self._ring(node).append(node)
 
     def remove(self, node: N) -> None:
@@ -115,7 +111,7 @@ class Queues(Generic[N]):
         self._ring(node).remove(node)
         self.items -= 1
         self.cost -= node.cost
-        self.ghosts.remember(node.sample or mark_of(node.key), node.seen)
+        self.ghosts.remember(node.mark, node.seen)
 
     def victim(self) -> N:
         """Take out the entry that is worth least: of the lowest priority that there is."""
@@ -127,10 +123,6 @@ class Queues(Generic[N]):
                     return node
         raise LookupError("expected an entry to give up, found none")
 
-    def nodes(self) -> list[N]:
-        """All of them, those that have been there longest first."""
-        return [n for level in self.levels for n in level.main] + [n for level in self.levels for n in level.probation]
-
     def _worst(self, level: Level[N]) -> N | None:
         """The entry that `level` gives up; None if looking for it has moved the last one to a higher level."""
         probation = level.probation
@@ -140,7 +132,9 @@ class Queues(Generic[N]):
             self._narrowed = self._shift(level, spare=probation.newest)
         if level.main.items and self._dead(level.main.oldest):
             return level.main.oldest
-        while probation.items and (self._surplus(level) > 0 or not level.main.items):
+        for _ in range(LAP):
+            if not probation.items or (self._surplus(level) <= 0 and level.main.items):
+                break
             if not probation.oldest.hits:
                 return probation.oldest
             self._promote(probation.oldest)
@@ -157,9 +151,7 @@ class Queues(Generic[N]):
     def _promote(self, node: N) -> None:
         """Move `node` from probation to the main queue: of its own priority, if it was read."""
         self.levels[node.level].probation.remove(node)
-        if node.hits:
-            node.level = node.priority
-        node.main, node.hits = True, 0
+        node.place(level=node.priority if node.hits else node.level, main=True)
         self.levels[node.level].main.append(node)
 
     def _oldest_in_main(self, level: Level[N]) -> N:
@@ -169,13 +161,13 @@ class Queues(Generic[N]):
             node = main.oldest
             if not node.hits:
                 break
-            node.hits -= 1
+            node.state -= 1
             main.rotate()
         return main.oldest
 
     def _returns(self, level: Level[N], seen: int) -> bool:
         """Whether a ghost last read at `seen` is worth more than the main queue's victim: LIRS's comparison."""
-        away = self.now - seen
+        away = self.now - seen & WRAP
         idle = self.now - self._oldest_in_main(level).seen
         return away * self.stance.patience < idle
 
@@ -216,7 +208,7 @@ class Queues(Generic[N]):
                 node = ring.oldest
                 if self.now - node.seen > IDLE * node.level:
                     ring.remove(node)
-                    node.level, node.main, node.hits = 0, False, 0
+                    node.place(level=0, main=False)
                     self.levels[0].probation.prepend(node)
                 elif not node.main and node.hits:
                     self._promote(node)

@@ -14,12 +14,26 @@ MEMORY = 0.85
 MARGIN = 0.003
 """By how much another stance's hit ratio must be better, so that chance alone does not change it."""
 
-
 YOUNG = 8
 """Comparisons in which only an overwhelming advantage counts: the plays begin without ghosts, which favours recency."""
 
 OVERWHELMING = 0.05
 """By how much a hit ratio must be better that soon. A loop or a flood of answers asked for twice shows at once."""
+
+
+class Sample(Node):
+    """A key in a simulation: of cost 1, and known by its mark alone."""
+
+    __slots__ = ("_mark",)
+
+    def __init__(self, mark: int) -> None:
+        super().__init__("", cost=1)
+        self._mark = mark
+
+    @property
+    def mark(self) -> int:
+        """What it is known by."""
+        return self._mark
 
 
 class Rehearsal:
@@ -28,8 +42,8 @@ class Rehearsal:
     __slots__ = ("_nodes", "_queues", "hits", "room", "score")
 
     def __init__(self, stance: Stance, room: int) -> None:
-        self._queues: Queues[Node] = Queues(stance, room, room, levels=1, ghosts=2 * room)
-        self._nodes: dict[int, Node] = {}
+        self._queues: Queues[Sample] = Queues(stance, room, room, levels=1, ghosts=2 * room)
+        self._nodes: dict[int, Sample] = {}
         self.room = room
         self.hits = 0
         self.score = 0.0
@@ -48,11 +62,10 @@ class Rehearsal:
                 self.hits += 1
                 queues.touch(node)
                 continue
-            nodes[mark] = node = Node("", cost=1)
-            node.sample = mark
+            nodes[mark] = node = Sample(mark)
             queues.admit(node, mark)
             while queues.items > self.room:
-                del nodes[queues.victim().sample]
+                del nodes[queues.victim().mark]
 
 
 class Rehearsals:

@@ -63,23 +63,14 @@ class Ring(Generic[N]):
         self.cost -= node.cost
 
     def renew(self, node: N) -> None:
-        """Make `node` the newest, wherever it is."""
+        """Make `node` the newest."""
         end = self._end
-        newer = node.newer
-        if newer is end:
-            return
-        older, last = cast(Node, node.older), cast(Node, end.older)
-        older.newer, cast(Node, newer).older = newer, older
+        older, newer = cast(Node, node.older), cast(Node, node.newer)
+        older.newer, newer.older = newer, older
+        last = cast(Node, end.older)
         node.older, node.newer = last, end
         last.newer = end.older = node
 
     def rotate(self) -> None:
         """Make the oldest the newest."""
-        end = self._end
-        node = cast(Node, end.newer)
-        first, last = cast(Node, node.newer), cast(Node, end.older)
-        if first is end:
-            return
-        end.newer, first.older = first, end
-        node.older, node.newer = last, end
-        last.newer = end.older = node
+        self.renew(self.oldest)
