@@ -16,7 +16,6 @@ from tests.fakes.registry import Registry
 from tests.system.processes import NOWHERE, Gateway, run
 
 QUICKLY = ["--set", "upstream_defaults.retries=0"]
-WARM = ["--set", "warm.on_start=false", *QUICKLY]
 
 
 @pytest.fixture
@@ -140,7 +139,7 @@ async def asked(url: str, method: str, path: str, **more: Any) -> httpx2.Respons
 
 async def test_a_running_gateway_is_asked(warmed: Path, registry: Registry) -> None:
     """The commands find the gateway that runs, and a purge takes what its memory holds as well."""
-    gateway = await trio.to_thread.run_sync(partial(Gateway.serving, warmed, *WARM, registry=registry.url))
+    gateway = await trio.to_thread.run_sync(partial(Gateway.serving, warmed, *QUICKLY, registry=registry.url))
     with gateway:
         url = ["--url", gateway.admin]
         call = {"name": "get_component_props", "arguments": {"name": "button"}}
@@ -177,7 +176,7 @@ async def test_nobody_answers_at_a_url(tmp_path: Path) -> None:
 
 async def test_the_admin_api(warmed: Path, registry: Registry) -> None:
     """It documents itself, says what is wrong with a request, and answers no foreign page."""
-    gateway = await trio.to_thread.run_sync(partial(Gateway.serving, warmed, *WARM, registry=registry.url))
+    gateway = await trio.to_thread.run_sync(partial(Gateway.serving, warmed, *QUICKLY, registry=registry.url))
     with gateway:
         ask = partial(asked, gateway.admin)
         paths = (await ask("GET", "/openapi.json")).json()["paths"]
@@ -202,7 +201,7 @@ async def test_ready_after_warming(tmp_path: Path, registry: Registry) -> None:
         await release.wait()
 
     registry.on("/@varlet%2Fui", held)
-    options = ["--set", "server.ready_after=warm", *QUICKLY]
+    options = ["--set", "server.ready_after=warm", "--set", "warm.on_start=true", *QUICKLY]
     gateway = await trio.to_thread.run_sync(partial(Gateway.serving, tmp_path, *options, registry=registry.url))
     with gateway:
         assert (await asked(gateway.admin, "GET", "/readyz")).json()["status"] == "warming"

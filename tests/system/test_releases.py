@@ -23,8 +23,6 @@ WATCHING = [
     'upstreams.varlet-package.watch.interval="200ms"',
     "--set",
     "upstream_defaults.retries=0",
-    "--set",
-    "warm.on_start=false",
 ]
 NEXT = "2.1.0"
 
