@@ -92,7 +92,7 @@ def do_batch(store: Store, kind: Kind, jobs: Sequence[Job], now: float) -> None:
 
 
 def _transaction(store: Store, jobs: Sequence[Job]) -> None:
-    store.begin(durable=any(job.durable for job in jobs))
+    store.begin(durable=any(job.durable for job in jobs), chore=jobs[0].kind is Kind.CHORE)
     try:
         for job in jobs:
             try:

@@ -21,13 +21,16 @@ class Chore(Protocol):
         """Do up to `limit` of it; how many it were."""
 
 
-TARGET = 0.006
+TARGET = 0.004
 """Seconds that a bit should take: with the commit and a checkpoint that falls into it, it stays below 20 ms."""
-_MAX_BIT = 2000
+_MAX_BIT = 256
+"""Rows or pages in one bit at most: each may cost a hundred times what the last ones did."""
 
 _FREE_RATIO = 0.1
 _FREE_PAGES = 64
 """Free pages that the file may keep for what comes next: a tenth, and a few."""
+_MAX_PAGES = 64
+"""Pages in one bit of the vacuum, which all are moved and written."""
 _WAL_BYTES = 1_000_000
 """A WAL up to this size is left as it is."""
 
@@ -47,7 +50,7 @@ class Pace:
         if seconds > TARGET:
             self.size = max(1, int(min(self.size, done) * TARGET / seconds))
         elif done >= self.size:
-            self.size = min(_MAX_BIT, int(self.size * min(2.0, TARGET / max(seconds, 1e-6))) + 1)
+            self.size = min(_MAX_BIT, int(self.size * min(1.5, TARGET / max(seconds, 1e-6))) + 1)
 
 
 def write_reads(store: Store, limit: int) -> int:
@@ -86,7 +89,7 @@ def vacuum(store: Store, limit: int) -> int:
     surplus = int(free - max(_FREE_PAGES, pages * _FREE_RATIO))
     if surplus <= 0:
         return 0
-    count = min(limit, surplus)
+    count = min(limit, surplus, _MAX_PAGES)
     for _ in range(count):  # Python's sqlite3 takes only the first step of this statement, which is one page
         store.connection.execute("PRAGMA incremental_vacuum(1)")
     return count

@@ -19,10 +19,14 @@ from gateway.tiers.codec import Codec, DamagedRowError
 from gateway.tiers.disk_purges import DamagedLogError, Purge, PurgeLog
 from gateway.tiers.disk_rows import Row, delete, delete_key, insert
 from gateway.tiers.disk_space import Room
-from gateway.tiers.schema import load_log, save_mark
+from gateway.tiers.schema import load_log, save_mark, wal_pages
 
 log = structlog.get_logger(__name__)
 
+_WAL_PAGES = 250
+_WAL_PAGES_CHORE = 100
+"""At so many pages a commit moves the WAL into the file, and waits for that. SQLite's usual 1000 took 20 ms, which is
+what a chore may take with all that belongs to it; with 100, a write would have to wait for the disk too often."""
 _RECENT = 60.0
 """Seconds for which a read of an entry is not noted again."""
 _MAX_NOTED = 50_000
@@ -89,12 +93,14 @@ class Store:
         behind = self.purges.floor > self.purges.swept_floor or self.purges.unswept() is not None
         return behind or self.over_limit or len(self.noted) > _MAX_NOTED // 2
 
-    def begin(self, *, durable: bool) -> None:
+    def begin(self, *, durable: bool, chore: bool) -> None:
         """Start a transaction; a `durable` one is on the disk when it is committed, also after a power loss."""
         self.room.look(self.now)
         if self.room.tight:
             with suppress(sqlite3.OperationalError):  # then there is no room for that either
                 self.truncate_wal()
+        pages = wal_pages(self.path, _WAL_PAGES_CHORE if chore else _WAL_PAGES)
+        self.connection.execute(f"PRAGMA wal_autocheckpoint = {pages}").fetchall()
         # PRAGMA synchronous can't be changed inside a transaction (sqlite.org/pragma.html).
         self.connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         self.connection.execute("BEGIN IMMEDIATE")

@@ -41,10 +41,8 @@ _PRAGMAS = (
     "PRAGMA trusted_schema = OFF",
 )
 
-_WAL_PAGES = 250
-"""At so many pages the WAL is moved into the file: SQLite's usual 1000 held the connection for 20 ms, these for 5."""
 _WAL_RATIO = 1 / 16
-"""...and at so much of a small disk: once the disk is full of it, it can't be moved any more."""
+"""So much of a small disk the WAL may take before it is moved into the file: on a full disk, it can't be any more."""
 
 _ENTRIES = """
 CREATE TABLE entries (
@@ -121,6 +119,12 @@ def open_file(
         raise TierError(f"can't use {path}: {sentence(error)}") from error
 
 
+def wal_pages(path: Path, most: int) -> int:
+    """At how many pages the WAL is to be moved into the file: `most`, or fewer on a small disk."""
+    disk = os.statvfs(path.parent)
+    return min(most, int(disk.f_blocks * disk.f_frsize * _WAL_RATIO) // 4096)
+
+
 def save_mark(connection: sqlite3.Connection, purges: PurgeLog) -> None:
     """Write the purge log's mark, in the transaction that changed it."""
     connection.execute("UPDATE state SET mark = ? WHERE id = 0", (purges.mark(),))
@@ -148,9 +152,6 @@ def _connect(path: Path, now: float, *, tolerant: bool = False) -> tuple[sqlite3
     try:
         for pragma in _PRAGMAS:
             connection.execute(pragma).fetchall()
-        disk = os.statvfs(path.parent)
-        pages = min(_WAL_PAGES, int(disk.f_blocks * disk.f_frsize * _WAL_RATIO) // 4096)
-        connection.execute(f"PRAGMA wal_autocheckpoint = {pages}").fetchall()
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("COMMIT")
         _make_or_migrate(connection, path)

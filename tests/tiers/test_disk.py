@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from gateway.errors import TierError
 from gateway.pipeline.clock import Clock
 from gateway.pipeline.freshness import new_entry
 from gateway.pipeline.invalidation import Selector
-from gateway.tiers.disk_batch import Kind
+from gateway.tiers.disk_batch import Job, Kind
 from gateway.tiers.disk_cleanup import expire
+from gateway.tiers.disk_store import Store
 from tests.tiers.rig import POLICY, entry, opened, set_aside
 
 
@@ -203,3 +205,23 @@ async def test_a_folder_that_can_not_be_made_is_refused_in_one_sentence(tmp_path
     with pytest.RaisesGroup(expected, flatten_subgroups=True):
         async with opened(tmp_path / "file" / "cache.db"):
             pass
+
+
+@pytest.mark.parametrize(
+    "selector", [Selector("key", "a"), Selector("tag", "t"), Selector("glob", "*"), Selector("all")]
+)
+async def test_what_queues_together_is_done_in_the_order_of_the_calls(tmp_path: Path, selector: Selector) -> None:
+    """A purge between two writes of one batch takes the first and leaves the second."""
+    before, after = entry(b"before", ("t",)), entry(b"after", ("t",))
+    async with opened(tmp_path / "cache.db") as disk:
+        works: list[Callable[[Store], object]] = [
+            lambda store: store.put({"a": before, "b": before}),
+            lambda store: store.purge(selector, soft=False),
+            lambda store: store.put({"a": after}),
+        ]
+        jobs = [Job(Kind.CHANGE, work) for work in works]
+        await disk.file.do(Kind.CHANGE, jobs)
+        found = await disk.get("a")
+        assert found is not None
+        assert found.payload == b"after"
+        assert (await disk.get("b") is None) == (selector.kind != "key")

@@ -77,13 +77,17 @@ async def test_an_import_does_not_replace_what_is_newer(tmp_path: Path) -> None:
 @pytest.mark.parametrize("behind", [1.0, 30.0, 3600.0])
 async def test_a_clock_that_is_behind_makes_nothing_fresher(tmp_path: Path, behind: float) -> None:
     """What remains is at most what remained at the export; what seems to come from the future is left out."""
-    wall = Wall(NOW - behind)
-    outcome, found = await imported(tmp_path, wall, await exported(tmp_path))
-    assert outcome.from_the_future == sum(entry.stored_at > wall.now + 2 for entry in KEPT.values())
+    source = await exported(tmp_path)
+    clock = Clock(Wall(NOW - behind))
+    async with opened(tmp_path / "to.db", clock) as disk:
+        outcome = await import_(disk, source)
+        now = clock()
+        found = {listing.key: listing.entry for listing in await list_entries(disk)}
+    assert (outcome.from_the_future > 0) == (behind > 2)
     for key, entry in found.items():
-        assert entry.fresh_until - wall.now <= KEPT[key].fresh_until - NOW
-        assert entry.usable_until - wall.now <= KEPT[key].usable_until - NOW
-        assert entry.stored_at <= wall.now
+        assert entry.fresh_until - now <= KEPT[key].fresh_until - NOW
+        assert entry.usable_until - now <= KEPT[key].usable_until - NOW
+        assert entry.stored_at <= now
 
 
 async def test_an_import_lives_no_longer_than_the_tier_allows(tmp_path: Path) -> None:

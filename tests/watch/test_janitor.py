@@ -85,16 +85,16 @@ async def test_requests_are_served_between_the_bits(tmp_path: Path) -> None:
 
 
 def test_a_bit_grows_while_it_is_short_and_shrinks_when_it_is_long() -> None:
-    """The number of rows follows the time that they took, not more than twice at once, and never to nothing."""
+    """The number of rows follows the time that they took, not more than half as much again, and never to nothing."""
     pace = Pace()
     sizes = [pace.size]
     for _ in range(20):
         pace.settle(pace.size, 0.0001)
         sizes.append(pace.size)
-    assert all(after <= 2 * before + 1 for before, after in itertools.pairwise(sizes))
-    assert sizes[-1] == 2000
-    pace.settle(2000, TARGET * 10)
-    assert pace.size == 200
+    assert all(after <= 1.5 * before + 1 for before, after in itertools.pairwise(sizes))
+    assert sizes[-1] == 256
+    pace.settle(256, TARGET * 10)
+    assert pace.size == 25
     for _ in range(20):
         pace.settle(pace.size, 1.0)
     assert pace.size == 1
