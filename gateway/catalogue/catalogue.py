@@ -36,7 +36,7 @@ class Catalogue:
         policies = {name: _policy(name, strategy) for name, strategy in profile.strategies.items()}
         identities = {name: upstream.identity for name, upstream in upstreams.items()}
         self._pipeline = pipeline
-        self._documents = Documents(pipeline, upstreams)
+        self._documents = {cached: Documents(pipeline, upstreams, cached=cached) for cached in (True, False)}
         self.tools = {
             name: Tool(name, section, policies[section.strategy], identities) for name, section in profile.tools.items()
         }
@@ -72,7 +72,7 @@ class Catalogue:
         self, tool: Tool, arguments: Mapping[str, Any], given: Mapping[str, Any], stale: Entry | None
     ) -> Loaded:
         # To refresh a stale result from stale documents would make nothing fresher.
-        rendered = await tool.answer(self._documents, arguments, given, revalidate=stale is not None)
+        rendered = await tool.answer(self._documents[tool.cached], arguments, given, revalidate=stale is not None)
         now = self._pipeline.clock()
         tags = (f"tool:{tool.name}", f"strategy:{tool.policy.name}", *rendered.tags)
         entry = new_entry(rendered.payload, tool.policy, now if rendered.oldest is None else rendered.oldest, tags=tags)

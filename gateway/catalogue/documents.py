@@ -29,16 +29,23 @@ class Release:
 
 
 class Documents:
-    """Gets documents of upstreams by name, from the nearest tier that has them."""
+    """Gets documents of upstreams by name, from the nearest tier that has them.
 
-    def __init__(self, pipeline: Pipeline, upstreams: Mapping[str, Upstream]) -> None:
+    Those that are not `cached` are asked for at every call, since asking may change something; lists of releases are
+    kept all the same.
+    """
+
+    def __init__(self, pipeline: Pipeline, upstreams: Mapping[str, Upstream], *, cached: bool = True) -> None:
         self._pipeline = pipeline
         self._upstreams = upstreams
+        self._cached = cached
 
     async def get(self, upstream: str, wanted: Wanted, policy: Policy, *, revalidate: bool) -> Entry:
         """The document; with `revalidate` a stale one will not do. Raises UpstreamError."""
         source = self._upstreams[upstream]
         load = partial(self._load, source, wanted, policy)
+        if not (self._cached or wanted.listing):
+            return (await load(None)).entry
         answer = await self._pipeline.get(Request(_key(source, wanted), policy, load), revalidate=revalidate)
         return answer.entry
 
