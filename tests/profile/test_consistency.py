@@ -189,7 +189,7 @@ def test_a_remedy(folder: Folder) -> None:
 
 
 def test_fewer_connections_than_requests(folder: Folder) -> None:
-    """More requests than connections are fine: HTTP/2 shares connections, and over HTTP/1.1 they wait."""
+    """More requests than connections are fine: the others wait."""
     assert not folder.warnings("[upstream_defaults]\nmax_concurrent = 200\npool.max_connections = 50")
 
 
