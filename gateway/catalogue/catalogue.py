@@ -120,7 +120,7 @@ class Catalogue:
         stale: Entry | None,
     ) -> Loaded:
         # To refresh a stale result from stale documents would make nothing fresher.
-        reading = replace(reading, revalidate=stale is not None)
+        reading = replace(reading, revalidate=stale is not None, cached=tool.cached)
         rendered = await tool.answer(self.documents, arguments, given, reading)
         now = self._pipeline.clock()
         tags = (f"tool:{tool.name}", f"strategy:{tool.policy.name}", *rendered.tags)

@@ -37,6 +37,8 @@ class Reading:
     policy: Policy
     revalidate: bool = False
     """A stale document will not do: it is refreshed first."""
+    cached: bool = True
+    """False: every document is asked for anew, since asking may change something; lists of releases are not."""
     caller: str = ""
     """Who asks; with a private policy each caller has documents of their own."""
 
@@ -57,6 +59,8 @@ class Documents:
         """The document; raises UpstreamError, also when it is remembered that there is no such document."""
         source = self._upstreams[upstream]
         load = partial(self._load, source, wanted, reading)
+        if not (reading.cached or wanted.listing):
+            return (await load(None)).entry
         request = Request(_key(source, wanted, reading), reading.policy, load)
         entry = (await self._pipeline.get(request, revalidate=reading.revalidate)).entry
         if entry.outcome is Outcome.NOT_FOUND:

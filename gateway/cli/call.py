@@ -11,7 +11,7 @@ import orjson
 from cyclopts import Parameter
 
 from gateway.assembly import open_gateway
-from gateway.cli.options import Overrides, ProfileName
+from gateway.cli.options import DEFAULT_PROFILE, Overrides, ProfileName
 from gateway.cli.run import FAILED, load, run
 from gateway.errors import GatewayError
 from gateway.profile.loader import Loaded
@@ -21,7 +21,7 @@ def call(
     tool: Annotated[str, Parameter(help="The tool's name.")],
     /,
     *arguments: Annotated[str, Parameter(help="NAME=VALUE; what the tool does not declare as a string is JSON.")],
-    profile: ProfileName = "development",
+    profile: ProfileName = DEFAULT_PROFILE,
     set_: Overrides = (),
     text: Annotated[bool, Parameter(negative="", help="Print only the text of the result.")] = False,
 ) -> int:

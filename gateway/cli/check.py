@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from gateway.cli.options import DEFAULT_PROFILE, Overrides, ProfileName
+from gateway.cli.run import FAILED
 from gateway.errors import ProfileError
 from gateway.profile.loader import Loaded, load_profile
 
@@ -29,11 +30,11 @@ def check(
     except ProfileError as error:
         print(error, file=sys.stderr)
         print(f"\n{profile}: {_count(len(error.faults), 'fault')}", file=sys.stderr)
-        return 1
+        return FAILED
     for warning in loaded.warnings:
         print(f"{warning}\n")
     print(_summary(loaded))
-    return 1 if strict and loaded.warnings else 0
+    return FAILED if strict and loaded.warnings else 0
 
 
 def _summary(loaded: Loaded) -> str:

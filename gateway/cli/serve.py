@@ -9,13 +9,13 @@ import orjson
 import trio
 
 from gateway.assembly import Gateway, open_gateway
-from gateway.cli.options import Overrides, ProfileName
+from gateway.cli.options import DEFAULT_PROFILE, Overrides, ProfileName
 from gateway.cli.run import load, run, stop_on_signal
 from gateway.profile.loader import Loaded
 from gateway.profile.units import format_size
 
 
-def serve(*, profile: ProfileName = "development", set_: Overrides = ()) -> int:
+def serve(*, profile: ProfileName = DEFAULT_PROFILE, set_: Overrides = ()) -> int:
     """Serve MCP over HTTP, and the admin site, until SIGTERM or SIGINT."""
     return run(partial(_serve, load(profile, set_)))
 

@@ -11,6 +11,7 @@ import tomli_w
 from cyclopts import Parameter
 
 from gateway.cli.options import DEFAULT_PROFILE, Overrides, ProfileName
+from gateway.cli.run import FAILED
 from gateway.errors import ProfileError
 from gateway.profile.interpolation import escape
 from gateway.profile.loader import Loaded, load_profile
@@ -32,7 +33,7 @@ def show(
         loaded = load_profile(profile, environ=os.environ, overrides=set_)
     except ProfileError as error:
         print(error, file=sys.stderr)
-        return 1
+        return FAILED
     print(effective(loaded, origins=origins), end="")
     return 0
 

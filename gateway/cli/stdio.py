@@ -8,13 +8,13 @@ from functools import partial
 import trio
 
 from gateway.assembly import open_gateway
-from gateway.cli.options import Overrides, ProfileName
+from gateway.cli.options import DEFAULT_PROFILE, Overrides, ProfileName
 from gateway.cli.run import load, run, stop_on_signal
 from gateway.errors import StartError
 from gateway.profile.loader import Loaded
 
 
-def stdio(*, profile: ProfileName = "development", set_: Overrides = ()) -> int:
+def stdio(*, profile: ProfileName = DEFAULT_PROFILE, set_: Overrides = ()) -> int:
     """Serve MCP over stdin and stdout until stdin closes, or SIGTERM or SIGINT."""
     if sys.stdin is None:
         raise StartError("stdin has to be open: it is where the client's messages come from")

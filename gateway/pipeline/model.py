@@ -207,7 +207,8 @@ class Answer:
     entry: Entry
     status: Status
     tier: str
-    """"memory", "disk", or "upstream" for one that was loaded for this request."""
+    """"memory", "disk", "upstream" for one that was loaded for this request, or "documents" for one that was made for it
+    of stale documents, since the upstream fails."""
 
 
 @dataclass(frozen=True, slots=True)

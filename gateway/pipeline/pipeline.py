@@ -134,8 +134,12 @@ class Pipeline:
                 raise
             log.warning("upstream fails, serving a stale entry", key=request.key, error=str(error))
             return kept
-        fresh = loaded.stored_at >= began or judge(loaded, request.policy, self.clock()) is Verdict.FRESH
-        return Answer(loaded, Status.MISS if fresh else Status.STALE, "upstream")
+        if loaded.stored_at >= began or judge(loaded, request.policy, self.clock()) is Verdict.FRESH:
+            return Answer(loaded, Status.MISS, "upstream")
+        # It was made of what stood in for an upstream that fails, so what is kept is just as good, if there is anything.
+        if kept is not None and verdict is not Verdict.EXPIRED:
+            return kept
+        return Answer(loaded, Status.STALE, "documents")
 
     async def _find(self, request: Request) -> Answer | None:
         """The best entry of all tiers: the first fresh one, else the one that was fresh the longest.

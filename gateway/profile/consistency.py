@@ -9,11 +9,10 @@ from gateway.profile.faults import Contradiction, did_you_mean
 from gateway.profile.politeness import upstream_contradictions
 from gateway.profile.positions import KeyPath
 from gateway.profile.profile import Profile
-from gateway.profile.references import fetches, properties
+from gateway.profile.references import properties
 from gateway.profile.templates import fields
 from gateway.profile.tools import Tool
 from gateway.profile.units import format_duration, format_size
-from gateway.profile.upstreams import NpmUpstream
 from gateway.profile.watch import DurationAlert, RateAlert, RatioAlert, SizeAlert
 
 
@@ -107,10 +106,6 @@ def _tools(profile: Profile) -> Iterator[Contradiction]:
                 'structured content is declared, and format = "text" gives none',
                 'remove output, or use format = "json"',
             )
-        for at, fetch in fetches(path, tool):
-            if isinstance(profile.upstreams[fetch.upstream], NpmUpstream) and (fetch.query or fetch.headers):
-                key = "query" if fetch.query else "headers"
-                yield Contradiction(((*at, key),), "a file of an npm package has no use for it", f"remove {key}")
 
 
 def _nearest(path: KeyPath, tool: Tool) -> Iterator[Contradiction]:

@@ -53,7 +53,7 @@ def _patience(path: KeyPath, upstream: Upstream) -> Iterator[Contradiction]:
 
 
 def _connections(path: KeyPath, upstream: Upstream) -> Iterator[Contradiction]:
-    """Fewer connections than requests are fine (HTTP/2 shares them, others wait); more are never opened."""
+    """Fewer connections than requests are fine, the others wait; more are never opened."""
     pool = upstream.pool
     if pool.max_connections > upstream.max_concurrent:
         yield Contradiction(

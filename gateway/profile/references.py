@@ -82,6 +82,9 @@ def _fetch(path: KeyPath, fetch: Fetch, arguments: frozenset[str], upstream: Ups
     for name, value in fetch.headers.items():
         yield from _template((*path, "headers", name), value, arguments)
     yield from _release(path, fetch, arguments, upstream)
+    if isinstance(upstream, NpmUpstream):
+        for key in (key for key in ("query", "headers") if getattr(fetch, key)):
+            yield Finding((*path, key), f"no {key}: a file of a package is named by path and version alone")
 
 
 def _release(path: KeyPath, fetch: Fetch, arguments: frozenset[str], upstream: Upstream | None) -> Iterator[Finding]:

@@ -81,10 +81,16 @@ async def serve_http(
         listening.admin_addresses,
         gateway.profile.admin.allowed_hosts,
     )
+    drained = trio.Event()  # the admin site outlives MCP, so that a probe is told that the gateway drains
+
+    async def serve_mcp(*, task_status: trio.TaskStatus[Any]) -> None:
+        await _serve_sockets(endpoint, listening.mcp, gateway.profile, stop, task_status=task_status)
+        drained.set()
+
     async with manager.run(), trio.open_nursery() as nursery:
-        await nursery.start(_serve_sockets, endpoint, listening.mcp, gateway.profile, stop)
         if listening.admin:
-            await nursery.start(_serve_sockets, site, listening.admin, gateway.profile, stop)
+            await nursery.start(_serve_sockets, site, listening.admin, gateway.profile, drained)
+        await nursery.start(serve_mcp)
         async with trio.open_nursery() as notifying:
             await notifying.start(notifier.run)
             task_status.started()

@@ -131,9 +131,14 @@ def read_npmrc(text: str, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 async def _read_file(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    def read() -> str:
+        if not path.is_file():  # opening a pipe would wait for its writer, and no deadline ends a thread
+            return ""
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.read(MAX_NPMRC)
+
     try:
-        async with await trio.open_file(path, encoding="utf-8", errors="replace") as file:
-            return read_npmrc(await file.read(MAX_NPMRC), environ)
+        return read_npmrc(await trio.to_thread.run_sync(read), environ)
     except OSError:
         return {}  # a file that is not there, or that a sandboxed service may not see, names nothing
 

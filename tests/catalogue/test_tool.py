@@ -190,7 +190,8 @@ async def test_a_tool_that_changes_something(autojump_clock: trio.testing.MockCl
         assert await rig.status(name="button") == ("miss", "upstream")
         assert await rig.status(name="button") == ("miss", "upstream")
         await trio.testing.wait_all_tasks_blocked()
-        assert not any(key.startswith("result:") for key in rig.disk.entries)
+        assert rig.api.times("all.json@2.0.0") == 4
+        assert not any("all.json" in key or key.startswith("result:") for key in rig.disk.entries)
 
 
 async def test_tags(autojump_clock: trio.testing.MockClock, tmp_path: Path) -> None:

@@ -183,14 +183,6 @@ def test_where_an_upstream_is(folder: Folder, base_url: str, more: str, problem:
     assert [line.partition("warning: ")[2] for line in folder.warnings(text)] == ([problem] if problem else [])
 
 
-def test_an_npm_file_has_no_query(folder: Folder) -> None:
-    """A query for a file of a package is warned about: nobody would see it."""
-    text = TOOL.replace('"http"', '"npm"').replace("base_url", "package").replace("https://example.org", "p")
-    text = text.replace('path = "{name}"', 'path = "{name}", version = "1", query = { q = "x" }')
-    (line,) = folder.warnings(text)
-    assert line.endswith("tools.t.fetch.query: warning: a file of an npm package has no use for it")
-
-
 def test_a_package_that_can_not_be_unpacked(folder: Folder) -> None:
     """A package that may be larger packed than unpacked is warned about."""
     text = TOOL.replace('"http"', '"npm"').replace("base_url", "package").replace("https://example.org", "p")
@@ -210,7 +202,7 @@ def test_a_remedy(folder: Folder) -> None:
 
 
 def test_fewer_connections_than_requests(folder: Folder) -> None:
-    """More requests than connections are fine: HTTP/2 shares connections, and over HTTP/1.1 they wait."""
+    """More requests than connections are fine: the others wait."""
     assert not folder.warnings("[upstream_defaults]\nmax_concurrent = 200\npool.max_connections = 50")
 
 

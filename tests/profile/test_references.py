@@ -182,6 +182,14 @@ def test_a_file_of_no_release(folder: Folder) -> None:
     )
 
 
+@pytest.mark.parametrize("key", ["query", "headers"])
+def test_a_file_of_a_package_has_no_query(folder: Folder, key: str) -> None:
+    """Nor headers: the upstream would refuse the fetch at every call."""
+    text = PROFILE.replace('"docs"', '"package"').replace('version = "{version}" }', f'version = "1", {key}.a = "x" }}')
+    (found,) = folder.lines(text)
+    assert f"tools.t.fetch.{key}: expected no {key}: a file of a package is named by path and version alone" in found
+
+
 def test_a_release_of_nobody_knows_which(folder: Folder) -> None:
     """A release is looked up in the upstream's list, so without one a fetch with a version could never work."""
     text = "\n".join(line for line in PROFILE.split("\n") if "versions =" not in line)

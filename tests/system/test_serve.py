@@ -74,7 +74,7 @@ def test_idle_connections(tmp_path: Path) -> None:
 
 
 async def test_a_request_under_way_is_answered_first(tmp_path: Path, registry: Registry) -> None:
-    """After SIGTERM it answers what it was asked, takes nothing new, and exits with 0."""
+    """After SIGTERM it answers what it was asked, takes nothing new, tells a probe so, and exits with 0."""
     asked, go_on = trio.Event(), trio.Event()
     varlet.hold(registry, asked, go_on)
     starting = partial(Gateway.serving, tmp_path, registry=registry.url)
@@ -92,6 +92,9 @@ async def test_a_request_under_way_is_answered_first(tmp_path: Path, registry: R
             await asked.wait()
             gateway.process.send_signal(signal.SIGTERM)
             await trio.to_thread.run_sync(gateway.wait_for, "stopping")
+            async with httpx2.AsyncClient(trust_env=False) as probe:
+                said = await probe.get(f"{gateway.admin}/readyz")
+                assert (said.status_code, said.json()["status"]) == (503, "draining")
             go_on.set()
         assert answers[0].json()["result"]["structuredContent"]["name"] == "var-button"
         assert await trio.to_thread.run_sync(gateway.wait) == 0

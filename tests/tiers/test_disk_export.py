@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,7 +65,7 @@ async def test_what_expired_on_the_way_is_left_out(tmp_path: Path) -> None:
 async def test_an_import_does_not_replace_what_is_newer(tmp_path: Path) -> None:
     """Importing twice changes nothing, and a fresher answer stays."""
     source = await exported(tmp_path)
-    newer = replace(KEPT["plain"], stored_at=NOW + 5, payload=b"newer")
+    newer = KEPT["plain"].but(stored_at=NOW + 5, payload=b"newer")
     async with opened(tmp_path / "to.db", Clock(Wall(NOW + 6))) as disk:
         await disk.put({"plain": newer})
         assert await import_(disk, source) == Imported(4, 0, 0, 1)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import httpx2
@@ -111,6 +112,13 @@ async def test_what_npm_says_on_stderr_is_no_answer(where: NpmEnvironment) -> No
     """Its warnings are many."""
     install_npm(where, "echo npm warn Unknown user config >&2; echo https://npm.example")
     assert await url(where) == "https://npm.example"
+
+
+async def test_a_pipe_is_no_npmrc(where: NpmEnvironment) -> None:
+    """Opening one would wait for its writer, longer than any deadline."""
+    os.mkfifo(where.cwd / ".npmrc")
+    (where.home / ".npmrc").write_text("registry=https://user.example/")
+    assert await url(where) == "https://user.example"
 
 
 async def test_npm_that_hangs_is_given_up(where: NpmEnvironment, mock_clock: MockClock) -> None:
