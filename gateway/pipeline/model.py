@@ -207,8 +207,8 @@ class Answer:
     entry: Entry
     status: Status
     tier: str
-    """"memory", "disk", "upstream" for one that was loaded for this request, or "documents" for one that was made for it
-    of stale documents, since the upstream fails."""
+    """"memory", "disk", "upstream" for one that was loaded for this request, or "documents" for one that was made of
+    stale documents, since the upstream fails."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ class Pipeline:
             return kept
         if loaded.stored_at >= began or judge(loaded, request.policy, self.clock()) is Verdict.FRESH:
             return Answer(loaded, Status.MISS, "upstream")
-        # It was made of what stood in for an upstream that fails, so what is kept is just as good, if there is anything.
+        # It was made of what stood in for an upstream that fails: what is kept, if anything is, is just as good.
         if kept is not None and verdict is not Verdict.EXPIRED:
             return kept
         return Answer(loaded, Status.STALE, "documents")
