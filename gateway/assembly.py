@@ -185,7 +185,7 @@ async def _cancelled_at_the_end() -> AsyncIterator[trio.Nursery]:
 
 @asynccontextmanager
 async def _finished_at_the_end() -> AsyncIterator[trio.Nursery]:
-    """A nursery whose tasks get some time to finish, also when what surrounds it is cancelled."""
+    """A nursery whose tasks get some time to finish when its block ends; an exception or a cancellation ends them."""
     with trio.CancelScope() as scope:
         async with trio.open_nursery() as nursery:
             try:

@@ -41,7 +41,7 @@ class Arguments:
     def complete(self, given: Mapping[str, Any] | None) -> dict[str, Any]:
         """`given` with defaults filled in and spellings normalised; raises ToolError with every fault.
 
-        Null and absent arguments are the same as none. Idempotent: what it returns is returned for it again.
+        Null and absent arguments are the same as none. Idempotent where the expressions of `normalize` are.
         """
         arguments = {**self._defaults, **(given or {})}
         try:
