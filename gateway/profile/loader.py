@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -19,6 +19,8 @@ from gateway.profile.references import Declared, broken_references
 from gateway.profile.search import Search
 from gateway.profile.tree import Node, Origin, from_source, merge, place_advice, place_fault, plain, walk
 from gateway.profile.validation import salvage, validate
+
+_ADDRESSES = frozenset({"base_url", "url", "path", "registry", "cdn", "cdn_listing"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def load_profile(
     root, misplaced = override(root, environ, overrides)
     root, unfilled = interpolate(root, environ)
     root = _with_upstream_defaults(root)
-    profile, findings = _check(root, unfilled, complete=not lineage.faults)
+    profile, findings = _check(root, [*unfilled, *_exposed(root)], complete=not lineage.faults)
     placed = (place_fault(root, finding) for finding in findings)
     faults = _once([*lineage.faults, *misplaced, *placed], [source.name for source in lineage.sources])
     if faults or profile is None:
@@ -93,6 +95,13 @@ def _check(root: Node, unfilled: Sequence[Finding], *, complete: bool) -> tuple[
     sound = profile if profile is not None else salvage(table, findings)
     broken = broken_references(sound, declared) if sound is not None else ()
     return profile, [*known, *(finding for finding in broken if not _within(finding, unfilled))]
+
+
+def _exposed(root: Node) -> Iterator[Finding]:
+    """Credentials in addresses, which stand in logs and in what callers are told."""
+    for path, node in walk(root):
+        if path and path[-1] in _ADDRESSES and node.written is not None and "${credential:" in node.written:
+            yield Finding(path, "an address without a credential, which belongs into headers", node.written)
 
 
 def _within(finding: Finding, unfilled: Iterable[Finding]) -> bool:

@@ -295,3 +295,19 @@ UPSTREAMS = st.fixed_dictionaries({"type": WORDS}, optional={"base_url": WORDS, 
 def test_almost_profiles(table: dict[str, Any]) -> None:
     """What is nearly a profile is a profile or a ProfileError."""
     load_anything(tomli_w.dumps(table).encode())
+
+
+def test_a_credential_in_an_address(folder: Folder, tmp_path: Path) -> None:
+    """An address stands in logs and answers, so a credential in one is a fault; in a header it is not."""
+    (tmp_path / "token").write_text("canary")
+    text = """
+        [upstreams.bot]
+        type = "http"
+        base_url = "https://example.org/bot${credential:token}"
+        headers = { Authorization = "Bearer ${credential:token}" }
+    """
+    (found,) = folder.lines(text, environ={"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert found == (
+        "p.toml:3:12: upstreams.bot.base_url: expected an address without a credential, which belongs into headers, "
+        'found "https://example.org/bot${credential:token}"'
+    )
