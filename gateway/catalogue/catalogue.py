@@ -174,4 +174,5 @@ def _policy(name: str, strategy: Strategy) -> Policy:
         frozenset(strategy.tiers),
         strategy.scope == "private",
         UpstreamFreshness(strategy.upstream_freshness),
+        strategy.patience,
     )

@@ -61,6 +61,8 @@ class Policy:
     """Whether each caller has entries of its own."""
     upstream_freshness: UpstreamFreshness = UpstreamFreshness.IGNORE
 
+    patience: float = 2.0
+    """How long a caller waits for a refresh where a stale entry could stand in for it."""
     max_age: float = float("inf")
     """What one reader asks for beyond the strategy: nothing older than this."""
 

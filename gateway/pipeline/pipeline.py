@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Protocol, cast
 
 import structlog
 import trio
@@ -117,29 +117,45 @@ class Pipeline:
         verdict = Verdict.EXPIRED if kept is None else judge(kept.entry, request.policy, self.clock())
         if kept is not None and verdict is Verdict.FRESH:
             return kept
-        stale = None if kept is None else kept.entry
+        stand_in = None if verdict is Verdict.EXPIRED else kept
         failure = self._failures.of(request.key, self.clock())
         if failure is not None:
-            if kept is None or verdict is Verdict.EXPIRED:
+            if stand_in is None:
                 raise failure
-            return kept
-        flight = (request.key, self._purges.generation)
-        if kept is not None and verdict is Verdict.REVALIDATE and not revalidate:
-            self._loads.start(flight, partial(self._refresh, request, stale))
-            return kept
+            return stand_in
+        stale = None if kept is None else kept.entry
+        if stand_in is not None and verdict is Verdict.REVALIDATE and not revalidate:
+            self._loads.start(self._flight(request), partial(self._refresh, request, stale))
+            return stand_in
+        loaded = await self._wait_for_load(request, stale, stand_in)
+        if loaded is not None and (
+            loaded.stored_at >= began or judge(loaded, request.policy, self.clock()) is Verdict.FRESH
+        ):
+            return Answer(loaded, Status.MISS, "upstream")
+        # Otherwise it was made of what stands in for an upstream that fails: what is kept is just as good.
+        if stand_in is not None or loaded is None:
+            return cast(Answer, stand_in)
+        return Answer(loaded, Status.STALE, "documents")
+
+    async def _wait_for_load(self, request: Request, stale: Entry | None, stand_in: Answer | None) -> Entry | None:
+        """What the load brings; None where it fails or takes long, and `stand_in` is to be served.
+
+        Who could be served something old does not wait for every retry, unless it is what they asked for not to get.
+        The load goes on for those who come later.
+        """
+        in_a_hurry = stand_in is not None and request.policy.max_age == float("inf")
         try:
-            loaded = await self._loads.run(flight, partial(self._load, request, stale))
+            with trio.move_on_after(request.policy.patience if in_a_hurry else float("inf")):
+                return await self._loads.run(self._flight(request), partial(self._load, request, stale))
         except (UpstreamUnavailable, UpstreamInvalid) as error:
-            if kept is None or verdict is Verdict.EXPIRED:
+            if stand_in is None:
                 raise
             log.warning("upstream fails, serving a stale entry", key=request.key, error=str(error))
-            return kept
-        if loaded.stored_at >= began or judge(loaded, request.policy, self.clock()) is Verdict.FRESH:
-            return Answer(loaded, Status.MISS, "upstream")
-        # It was made of what stood in for an upstream that fails: what is kept, if anything is, is just as good.
-        if kept is not None and verdict is not Verdict.EXPIRED:
-            return kept
-        return Answer(loaded, Status.STALE, "documents")
+        return None
+
+    def _flight(self, request: Request) -> tuple[str, int]:
+        """The loads that may be shared: of the same key, and from after the same purges."""
+        return request.key, self._purges.generation
 
     async def _find(self, request: Request) -> Answer | None:
         """The best entry of all tiers: the first fresh one, else the one that was fresh the longest.

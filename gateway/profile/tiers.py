@@ -77,6 +77,8 @@ class Strategy(Section):
     """After `ttl`: for so long the old answer is served at once while one refresh runs (RFC 5861, section 3)."""
     stale_if_error: Duration = 0.0
     """After `ttl`: for so long the old answer is served when the upstream fails (RFC 5861, section 4)."""
+    patience: Duration = 2.0
+    """Within `stale_if_error`: for so long a caller waits for a refresh before the old answer stands in for it."""
     negative: Negative = Negative()
     """For how long failures are remembered."""
     jitter: Ratio = 0.0

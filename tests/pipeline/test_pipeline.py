@@ -363,3 +363,27 @@ async def test_memory_counts_each_request_once(autojump_clock: trio.testing.Mock
     for _ in range(3):
         await rig.pipeline.get(rig.origin.request())
     assert (rig.memory.meter.hits, rig.memory.meter.misses) == (2, 1)
+
+
+async def test_a_caller_does_not_wait_for_a_slow_failure(autojump_clock: trio.testing.MockClock, rig: Rig) -> None:
+    """Where a stale entry can stand in, a caller waits for a refresh as long as the strategy says, and it goes on."""
+    await rig.pipeline.get(rig.origin.request())
+    await trio.sleep(400)
+    rig.origin.delay, rig.origin.value = 30.0, b"v2"
+    began = trio.current_time()
+    assert (await rig.pipeline.get(rig.origin.request())).status is Status.STALE
+    assert trio.current_time() - began == POLICY.patience
+    await trio.sleep(30)
+    answer = await rig.pipeline.get(rig.origin.request())
+    assert (answer.status, answer.entry.payload, rig.origin.loads) == (Status.HIT, b"v2", 2)
+
+
+async def test_who_asks_for_nothing_old_waits(autojump_clock: trio.testing.MockClock, rig: Rig) -> None:
+    """A reader who names an age gets something old only when the upstream has failed for good."""
+    await rig.pipeline.get(rig.origin.request())
+    await trio.sleep(50)
+    rig.origin.delay, rig.origin.value = 30.0, b"v2"
+    answer = await rig.pipeline.get(rig.origin.request(policy=POLICY.at_most(0)))
+    assert (answer.status, answer.entry.payload) == (Status.MISS, b"v2")
+    rig.origin.error = UpstreamUnavailable("u", "down")
+    assert (await rig.pipeline.get(rig.origin.request(policy=POLICY.at_most(0)))).status is Status.STALE
