@@ -85,12 +85,12 @@ class Terms:
     outcome: Outcome
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _shared_terms(*terms: Any) -> Terms:
     return Terms(*terms)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _shared_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(map(sys.intern, tags))
 
