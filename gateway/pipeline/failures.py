@@ -36,7 +36,7 @@ class Failures:
         if seconds <= 0:
             return
         self._until.pop(key, None)
-        self._until[key] = (now + seconds, error)
+        self._until[key] = (now + seconds, _bare(error))
         if len(self._until) > _MAX:
             self._until.popitem(last=False)
 
@@ -46,7 +46,7 @@ class Failures:
         if error is not None and until <= now:
             del self._until[key]
             return None
-        return error
+        return None if error is None else _bare(error)
 
     def forget(self, key: str | None = None) -> None:
         """Forget the failure of `key`, or all of them."""
@@ -54,3 +54,10 @@ class Failures:
             self._until.clear()
         else:
             self._until.pop(key, None)
+
+
+def _bare(error: UpstreamError) -> UpstreamError:
+    """The same error without its traceback and its cause, whose frames hold on to what was fetched, up to megabytes."""
+    bare = type(error).__new__(type(error), *error.args)
+    vars(bare).update(vars(error))
+    return bare
