@@ -45,7 +45,10 @@ app = App(
 app.default(serve)
 for command in (serve, stdio, call, check, show, schema):
     app.command(command)
-app.command("gateway.cli.cache:cache", name="cache")  # imported when it is called: it brings an HTTP client along
+# Imported when it is called: it brings an HTTP client along.
+app.command(
+    "gateway.cli.cache:cache", name="cache", help="Look into the cache, purge it, warm it, check it, take it along."
+)
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 COMMANDS = ("serve", "stdio", "call", "check", "show", "schema", "cache")
 

@@ -105,13 +105,15 @@ def get(
 @cache.command
 def purge(
     *,
-    key: str | None = None,
-    tag: str | None = None,
-    glob: str | None = None,
-    tool: str | None = None,
-    upstream: str | None = None,
-    strategy: str | None = None,
-    all: Annotated[bool, Flag] = False,  # noqa: A002  # the option's name
+    key: Annotated[str | None, Parameter(help="One entry.")] = None,
+    tag: Annotated[str | None, Parameter(help="All entries with a tag.")] = None,
+    glob: Annotated[str | None, Parameter(help="All entries whose key matches; * is any text.")] = None,
+    tool: Annotated[str | None, Parameter(help="All results of a tool.")] = None,
+    upstream: Annotated[
+        str | None, Parameter(help="All documents of an upstream, and the results made of them.")
+    ] = None,
+    strategy: Annotated[str | None, Parameter(help="All results under a strategy.")] = None,
+    all: Annotated[bool, Parameter(negative="", help="Everything.")] = False,  # noqa: A002  # the option's name
     soft: Annotated[
         bool, Parameter(negative="", help="Only make them stale: they may stand in for a failure.")
     ] = False,
