@@ -85,7 +85,9 @@ class Documents:
 
     async def _load(self, source: Upstream, wanted: Wanted, reading: Reading, stale: Entry | None) -> Loaded:
         policy, now = reading.policy, self._pipeline.clock
-        tags = (f"upstream:{source.name}",)
+        tags: tuple[str, ...] = (f"upstream:{source.name}",)
+        if wanted.listing:  # of a new release each list has to know, also the one of a private caller
+            tags = (*tags, f"floating:{source.name}")
         if stale is not None and stale.outcome is not Outcome.OK:
             stale = None
         validators = Validators(stale.etag, stale.last_modified) if stale is not None else None
