@@ -236,3 +236,43 @@ async def test_who_heeds_the_upstreams_word_gets_no_entry_that_was_kept_without_
         await trio.sleep(30)
         assert await rig.value("heeding") == {"v": 2}
         assert await rig.value("heedless") == {"v": 1}
+
+
+BEHIND = """
+[strategies.asking]
+ttl = "100s"
+call_directives = ["no-cache"]
+[tools.one]
+description = "A thing."
+strategy = "asking"
+[tools.one.fetch]
+upstream = "api"
+path = "x"
+[tools.two]
+description = "Two things."
+strategy = "asking"
+[tools.two.fetches.x]
+upstream = "api"
+path = "x"
+[tools.two.fetches.y]
+upstream = "api"
+path = "y"
+"""
+
+
+async def test_who_wants_a_fresh_answer_joins_no_load_that_makes_do_with_less(
+    autojump_clock: trio.testing.MockClock, tmp_path: Path
+) -> None:
+    """A load under way for a caller who asked for nothing takes documents as they are kept."""
+    api = FakeUpstream(documents={"x": b"1", "y": b"1"})
+    async with open_rig(tmp_path, BEHIND, api=api) as rig:
+        await rig.call("one")
+        api.documents["x"] = b"2"
+        api.delay = 2.0
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(rig.call, "two")
+            await trio.sleep(1)
+            asked = await rig.catalogue.call("two", {}, meta={PROVENANCE: {"no-cache": True}})
+        assert orjson.loads(asked.payload)["structuredContent"] == {"x": 2, "y": 1}
+        assert orjson.loads(asked.payload)["_meta"][PROVENANCE]["status"] == "miss"
