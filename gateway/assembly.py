@@ -110,9 +110,14 @@ async def _start_working_ahead(stack: AsyncExitStack, gateway: Gateway) -> None:
 
 async def _new_release(gateway: Gateway, upstream: str, _before: str, _latest: str) -> None:
     """What depends on which release is the latest is stale now; an old answer may still stand in for a failure."""
-    await gateway.pipeline.purge(Selector("tag", f"floating:{upstream}"), soft=True)
-    gateway.warmer.request()
-    gateway.changes.announce()
+    try:
+        await gateway.pipeline.purge(Selector("tag", f"floating:{upstream}"), soft=True)
+    except TierError:
+        if gateway.disk is not None:  # a file that could not be opened is not read, either
+            raise
+    finally:
+        gateway.warmer.request()
+        gateway.changes.announce()
 
 
 async def _open_disk(stack: AsyncExitStack, profile: Profile, clock: Clock) -> DiskTier | None:

@@ -12,7 +12,7 @@ import orjson
 
 from gateway.errors import UpstreamInvalid, UpstreamNotFound, UpstreamRejected
 from gateway.pipeline.freshness import lifetime, new_entry, not_found_entry
-from gateway.pipeline.model import Entry, Loaded, Outcome, Policy, Request
+from gateway.pipeline.model import Entry, Loaded, Outcome, Policy, Request, UpstreamFreshness
 from gateway.pipeline.pipeline import Pipeline
 from gateway.upstream.content import is_json, media_type_of
 from gateway.upstream.model import Upstream, Validators, Wanted
@@ -44,8 +44,12 @@ class Reading:
 
     @property
     def owner(self) -> str:
-        """What keeps a private caller's keys apart from all others; empty where the policy is public."""
-        return f"#{self.caller}" if self.policy.private else ""
+        """What keeps keys apart: those of a private caller, and those of strategies that heed the upstream's word.
+
+        An entry that was stored without regard to that word knows nothing of a `no-store` or a short `max-age`.
+        """
+        heeding = "" if self.policy.upstream_freshness is UpstreamFreshness.IGNORE else "!"
+        return f"{heeding}#{self.caller}" if self.policy.private else heeding
 
 
 class Documents:
@@ -81,7 +85,9 @@ class Documents:
 
     async def _load(self, source: Upstream, wanted: Wanted, reading: Reading, stale: Entry | None) -> Loaded:
         policy, now = reading.policy, self._pipeline.clock
-        tags = (f"upstream:{source.name}",)
+        tags: tuple[str, ...] = (f"upstream:{source.name}",)
+        if wanted.listing:  # of a new release each list has to know, also the one of a private caller
+            tags = (*tags, f"floating:{source.name}")
         if stale is not None and stale.outcome is not Outcome.OK:
             stale = None
         validators = Validators(stale.etag, stale.last_modified) if stale is not None else None

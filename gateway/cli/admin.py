@@ -99,7 +99,7 @@ class Admin:
 async def open_admin(profile: Profile, url: str | None = None) -> AsyncIterator[Admin]:
     """The admin API at `url`, else of the gateway that listens where the profile says, else of one on the cache file.
 
-    Says on stderr which it is. Raises GatewayError when nobody answers at `url`.
+    Says on stderr which it is. Raises GatewayError when nobody answers at `url`, or when the file can't be opened.
     """
     running = await running_at(profile, url)
     if running is not None:
@@ -111,6 +111,10 @@ async def open_admin(profile: Profile, url: str | None = None) -> AsyncIterator[
 
     sys.stderr.write(f"gateway: no gateway runs, working on {profile.cache.disk.path}\n")
     async with open_gateway(profile, ahead=False) as gateway:
+        if gateway.disk is None and profile.cache.disk.enabled:  # or an empty memory would be taken for the cache
+            raise GatewayError(
+                f"can't use {profile.cache.disk.path}; if a gateway has it open, --url says where its admin site is"
+            )
         transport = httpx2.ASGITransport(app=cast("Any", build_site(gateway, trio.Event())))
         async with httpx2.AsyncClient(transport=transport, base_url="http://localhost", timeout=None) as http:
             yield Admin(profile.cache.disk.path, http, gateway)

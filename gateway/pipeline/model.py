@@ -90,6 +90,10 @@ def _shared_terms(*terms: Any) -> Terms:
     return Terms(*terms)
 
 
+LONG_TAGS = 1000
+"""Characters of an entry's tags from which on they are its own: they hold arguments, and what is shared is kept."""
+
+
 @lru_cache(maxsize=1024)
 def _shared_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(map(sys.intern, tags))
@@ -131,7 +135,7 @@ class Entry:
         fix("payload", payload)
         fix("stored_at", stored_at)
         fix("fresh_until", fresh_until)
-        fix("tags", _shared_tags(tags))
+        fix("tags", _shared_tags(tags) if sum(map(len, tags)) < LONG_TAGS else tags)
         fix("terms", terms)
 
     @property

@@ -153,9 +153,9 @@ class Pipeline:
             log.warning("upstream fails, serving a stale entry", key=request.key, error=str(error))
         return None
 
-    def _flight(self, request: Request) -> tuple[str, int]:
-        """The loads that may be shared: of the same key, and from after the same purges."""
-        return request.key, self._purges.generation
+    def _flight(self, request: Request) -> tuple[str, int, float]:
+        """The loads that may be shared: of the same key, from after the same purges, of sources that may be as old."""
+        return request.key, self._purges.generation, request.policy.max_age
 
     async def _find(self, request: Request) -> Answer | None:
         """The best entry of all tiers: the first fresh one, else the one that was fresh the longest.

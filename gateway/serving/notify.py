@@ -39,8 +39,11 @@ class Notifier:
             task_status.started()
             async for _ in changes:
                 await self._bus.publish(ToolsListChanged())
-                if self._session is not None:
-                    await self._session.send_tool_list_changed()
+                try:
+                    if self._session is not None:
+                        await self._session.send_tool_list_changed()
+                except Exception as error:  # the client is gone, or the SDK is wrong: neither may end the serving
+                    log.warning("a client can't be told of a change", error=f"{type(error).__name__}: {error}")
 
     def close(self) -> None:
         """End the listen streams, each with its final answer: a drain would wait for them."""

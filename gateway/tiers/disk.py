@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -177,10 +177,18 @@ class DiskTier:
             batch, self._queue = self._queue, []
             with trio.CancelScope(shield=True):
                 for kind, jobs in parted(batch):
-                    await self.file.do(kind, jobs)
-                    for job in jobs:
-                        job.done.set()
+                    await self._work_off(kind, jobs)
             self._look_around()
+
+    async def _work_off(self, kind: Kind, jobs: Sequence[Job]) -> None:
+        try:
+            await self.file.do(kind, jobs)
+        except Exception as error:  # a mistake of ours: it must end neither the gateway nor the wait of these callers
+            log.exception("cache tier failed", tier=self.name)
+            for job in jobs:
+                job.error = TierError(f"{self.name}: {type(error).__name__}: {error}")
+        for job in jobs:
+            job.done.set()
 
     async def _queue_up(self, job: Job) -> Job:
         if len(self._queue) >= _MAX_WAITING:

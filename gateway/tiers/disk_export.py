@@ -99,12 +99,14 @@ async def _write(disk: DiskTier, file: BinaryIO) -> int:
             digest.update(chunk)
             file.write(chunk)
 
-    now = disk.clock()
+    now, set_aside = disk.clock(), disk.file.set_aside
     await trio.to_thread.run_sync(write, [_MAGIC, _frame({"exported_at": now})])
     after: int | None = -1
     count = 0
     while after is not None:
         rows, after = await disk.do(Kind.READ, partial(_read_page, after=after))
+        if disk.file.set_aside > set_aside:  # the rest would be that of another file, and it would look like a whole
+            raise TierError("can't export: the cache file turned out to be damaged, and was set aside")
         frames = [_frame((key, row)) for key, row in rows]
         count += len(frames)
         await trio.to_thread.run_sync(write, frames)

@@ -127,7 +127,7 @@ async def verify(disk: DiskTier, *, repair: bool = False, deep: bool = True) -> 
     Rows are read page by page with requests served in between. `deep` ends with SQLite's own integrity_check, which
     holds the connection for as long as reading the file takes: leave it out on a gateway that serves from a large one.
     """
-    findings = _Findings()
+    findings, set_aside = _Findings(), disk.file.set_aside
     try:
         after: int | None = -1
         while after is not None:
@@ -140,6 +140,8 @@ async def verify(disk: DiskTier, *, repair: bool = False, deep: bool = True) -> 
             findings.problems += await disk.do(Kind.READ, _integrity)
     except TierError as error:
         findings.problems.append(str(error))
+    if disk.file.set_aside > set_aside:
+        findings.problems.append("the file turned out to be damaged and was set aside; a new one is in its place")
     damage = bool(findings.damaged or findings.orphans)
     return Verification(
         findings.rows,

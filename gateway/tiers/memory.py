@@ -9,13 +9,13 @@ from typing import assert_never
 from gateway.pipeline.clock import Clock
 from gateway.pipeline.glob import Glob
 from gateway.pipeline.invalidation import Selector
-from gateway.pipeline.model import Entry
+from gateway.pipeline.model import LONG_TAGS, Entry
 from gateway.profile.tiers import MemoryTier as MemorySection
 from gateway.telemetry.metrics import TierMeter
 from gateway.tiers.eviction import Adaptive, EvictionPolicy, EvictionStatistics, Lru, Node
 
 OVERHEAD = 400
-"""Bytes that an entry costs at most beyond its payload and its key: the Entry and its tags, the slot, the order."""
+"""Bytes that an entry costs at most beyond its payload, its key and long tags: the Entry, the slot, the order."""
 
 
 _COSTS = tuple(step * 64 for step in range(1024))
@@ -157,7 +157,8 @@ class MemoryTier:
 
 def cost_of(key: str, entry: Entry) -> int:
     """Bytes that an entry counts as, in steps of 64, as memory is handed out; small costs are shared integers."""
-    step = -(-(len(entry.payload) + sys.getsizeof(key) + OVERHEAD) // 64)
+    tags = sum(map(sys.getsizeof, entry.tags)) if sum(map(len, entry.tags)) >= LONG_TAGS else 0
+    step = -(-(len(entry.payload) + sys.getsizeof(key) + tags + OVERHEAD) // 64)
     return _COSTS[step] if step < len(_COSTS) else step * 64
 
 

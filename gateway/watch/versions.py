@@ -38,6 +38,8 @@ class VersionWatch:
                 await self.look()
             except GatewayError as error:
                 log.warning("can't look for new releases", upstream=self._upstream, error=str(error))
+            except Exception:  # a mistake of ours must not end the gateway that this looks after
+                log.exception("can't look for new releases", upstream=self._upstream)
             await trio.sleep(self._interval)
 
     async def look(self) -> None:
@@ -46,7 +48,7 @@ class VersionWatch:
         policy = Policy("watch", ttl=self._interval * 2).at_most(0.0)
         release = await self._documents.resolve(self._upstream, "latest", Reading(policy, revalidate=True))
         before = self.latest
-        self.latest = release.name
         if before is not None and before != release.name:
             log.info("new release", upstream=self._upstream, before=before, latest=release.name)
             await self._changed(self._upstream, before, release.name)
+        self.latest = release.name  # only now: what fails above is done at the next look

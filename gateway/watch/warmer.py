@@ -11,7 +11,7 @@ import structlog
 import trio
 
 from gateway.catalogue.catalogue import Catalogue
-from gateway.errors import UnknownTool
+from gateway.errors import GatewayError
 from gateway.profile.tools import Warm
 
 log = structlog.get_logger(__name__)
@@ -98,8 +98,11 @@ class Warmer:
         try:
             result = await self._catalogue.call(tool, arguments)
             problem = result.message
-        except UnknownTool as error:
+        except GatewayError as error:
             problem = str(error)
+        except Exception as error:  # a mistake of ours must not end the gateway, nor the calls beside this one
+            log.exception("warming failed", key="warm.calls", tool=tool)
+            problem = f"{type(error).__name__}: {error}"
         current.done += 1
         if problem is not None:
             current.failures.append(f"{tool} {arguments}: {problem}")

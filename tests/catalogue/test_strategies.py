@@ -203,3 +203,76 @@ async def test_a_result_is_usable_no_longer_than_its_document(
         api.documents["things/a.json"] = UpstreamUnavailable("api", "down")
         await trio.sleep(11)
         assert "api: down" in await rig.sentence(name="a")
+
+
+TWO_STRATEGIES = """
+[strategies.heeding]
+ttl = "60s"
+upstream_freshness = "honour"
+[tools.heedless]
+description = "A thing."
+strategy = "s"
+[tools.heedless.fetch]
+upstream = "api"
+path = "x"
+[tools.heeding]
+description = "The same thing."
+strategy = "heeding"
+[tools.heeding.fetch]
+upstream = "api"
+path = "x"
+"""
+
+
+@pytest.mark.parametrize("directives", [Directives(no_store=True), Directives(max_age=5.0)])
+async def test_who_heeds_the_upstreams_word_gets_no_entry_that_was_kept_without_regard_to_it(
+    autojump_clock: trio.testing.MockClock, tmp_path: Path, directives: Directives
+) -> None:
+    """A document that one strategy keeps for longer than the upstream allows is not served to one that honours."""
+    api = FakeUpstream(documents={"x": b'{"v":1}'}, directives=directives)
+    async with open_rig(tmp_path, TWO_STRATEGIES, api=api) as rig:
+        assert await rig.value("heedless") == {"v": 1}
+        api.documents["x"] = b'{"v":2}'
+        await trio.sleep(30)
+        assert await rig.value("heeding") == {"v": 2}
+        assert await rig.value("heedless") == {"v": 1}
+
+
+BEHIND = """
+[strategies.asking]
+ttl = "100s"
+call_directives = ["no-cache"]
+[tools.one]
+description = "A thing."
+strategy = "asking"
+[tools.one.fetch]
+upstream = "api"
+path = "x"
+[tools.two]
+description = "Two things."
+strategy = "asking"
+[tools.two.fetches.x]
+upstream = "api"
+path = "x"
+[tools.two.fetches.y]
+upstream = "api"
+path = "y"
+"""
+
+
+async def test_who_wants_a_fresh_answer_joins_no_load_that_makes_do_with_less(
+    autojump_clock: trio.testing.MockClock, tmp_path: Path
+) -> None:
+    """A load under way for a caller who asked for nothing takes documents as they are kept."""
+    api = FakeUpstream(documents={"x": b"1", "y": b"1"})
+    async with open_rig(tmp_path, BEHIND, api=api) as rig:
+        await rig.call("one")
+        api.documents["x"] = b"2"
+        api.delay = 2.0
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(rig.call, "two")
+            await trio.sleep(1)
+            asked = await rig.catalogue.call("two", {}, meta={PROVENANCE: {"no-cache": True}})
+        assert orjson.loads(asked.payload)["structuredContent"] == {"x": 2, "y": 1}
+        assert orjson.loads(asked.payload)["_meta"][PROVENANCE]["status"] == "miss"

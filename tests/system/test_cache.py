@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -191,6 +192,35 @@ async def test_the_admin_api(warmed: Path, registry: Registry) -> None:
         page = (await ask("GET", "/api/cache/entries", params={"limit": 2})).json()
         rest = await ask("GET", "/api/cache/entries", params={"after": page["entries"][-1]["key"]})
         assert (len(page["entries"]), page["more"], len(rest.json()["entries"])) == (2, True, 3)
+
+
+async def test_an_export_for_nobody_leaves_nothing_and_an_import_may_be_large(warmed: Path, registry: Registry) -> None:
+    """A HEAD request makes no file that nobody would remove; a body beyond 16 MB is read, and judged by what it is."""
+
+    def left() -> set[Path]:
+        return set(Path(tempfile.gettempdir()).glob("*/cache.export"))
+
+    before = left()
+    gateway = await trio.to_thread.run_sync(partial(Gateway.serving, warmed, *QUICKLY, registry=registry.url))
+    with gateway:
+        assert (await asked(gateway.admin, "HEAD", "/api/cache/export")).status_code == 200
+        large = b"gateway cache export 1\n" + b"\xff" * 20_000_000
+        answer = await asked(gateway.admin, "POST", "/api/cache/import", content=large)
+        assert answer.status_code == 400
+        assert answer.json()["error"].startswith("can't import the file: it is truncated")
+        assert (await asked(gateway.admin, "POST", "/api/cache/purge", content=large)).status_code in (400, 413)
+        assert left() <= before
+
+
+async def test_a_file_that_a_gateway_has_open_is_not_taken_for_an_empty_one(warmed: Path, registry: Registry) -> None:
+    """A command that finds no gateway, but the file in use, says so: to list an empty memory would be untrue."""
+    gateway = await trio.to_thread.run_sync(partial(Gateway.serving, warmed, *QUICKLY, registry=registry.url))
+    with gateway:
+        for arguments in (["ls"], ["stats"], ["purge", "--all"], ["export", "warm.cache"]):
+            code, out, err = await cache(warmed, *arguments)
+            assert (code, out) == (1, "")
+            assert "another process has it open" in err
+            assert "--url says where its admin site is" in err.splitlines()[-1]
 
 
 async def test_ready_after_warming(tmp_path: Path, registry: Registry) -> None:

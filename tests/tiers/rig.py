@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -61,3 +62,19 @@ class Wall:
 
     def __call__(self) -> float:
         return self.now
+
+
+def _spoil(path: Path) -> None:
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        for page in range(size // 2, size - 4096, 4096):
+            file.seek(page)
+            file.write(b"\xff" * 200)
+
+
+async def make_damaged(path: Path) -> None:
+    """A file of many rows that opens, and of which half can't be read."""
+    async with opened(path) as disk:
+        await disk.put({f"k{number}": entry(os.urandom(1500)) for number in range(8000)})
+        await disk.truncate_wal()
+    _spoil(path)

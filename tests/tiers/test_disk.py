@@ -87,6 +87,21 @@ async def test_a_cancelled_caller_does_not_stop_the_others(tmp_path: Path) -> No
         assert await disk.get("a") is not None
 
 
+@pytest.mark.parametrize("kind", Kind)
+async def test_a_mistake_of_ours_fails_its_own_batch_alone(tmp_path: Path, kind: Kind) -> None:
+    """What nobody expected to be raised is a TierError for who waits, and the tier works on."""
+
+    def wrong(_store: Store) -> None:
+        raise KeyError("generation")
+
+    async with opened(tmp_path / "cache.db") as disk:
+        await disk.put({"k": entry()})
+        with pytest.raises(TierError, match="disk: KeyError: 'generation'"):
+            await disk.do(kind, wrong)
+        assert await disk.get("k") is not None
+        await disk.put({"l": entry()})
+
+
 async def test_a_large_payload_is_encoded_and_comes_back(tmp_path: Path) -> None:
     """A payload beyond the inline limit goes through a thread, and comes back the same."""
     payload = bytes(range(256)) * 4000

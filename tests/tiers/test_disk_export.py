@@ -10,7 +10,7 @@ from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.model import Entry, Outcome, Priority
 from gateway.tiers.disk_export import Imported, export, import_
 from gateway.tiers.disk_inspect import list_entries
-from tests.tiers.rig import Wall, opened
+from tests.tiers.rig import Wall, make_damaged, opened
 
 NOW = 2e9
 KEPT = {
@@ -157,3 +157,12 @@ async def test_a_file_that_is_not_there_or_can_not_be_written_is_one_sentence(tm
             await import_(disk, tmp_path / "nothing-there")
         with pytest.raises(TierError, match=r"can't write .*export: No such file"):
             await export(disk, tmp_path / "no folder" / "export")
+
+
+async def test_half_of_a_damaged_file_is_no_export(tmp_path: Path) -> None:
+    """A file that turns out to be damaged half way ends the export: what there is would look like all of it."""
+    await make_damaged(tmp_path / "cache.db")
+    async with opened(tmp_path / "cache.db") as disk:
+        with pytest.raises(TierError, match="turned out to be damaged, and was set aside"):
+            await export(disk, tmp_path / "cache.export")
+    assert not (tmp_path / "cache.export").exists()

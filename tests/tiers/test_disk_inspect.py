@@ -13,7 +13,7 @@ from gateway.pipeline.glob import Glob
 from gateway.pipeline.invalidation import Selector
 from gateway.tiers.disk import open_file_alone
 from gateway.tiers.disk_inspect import list_entries, verify
-from tests.tiers.rig import entry, opened
+from tests.tiers.rig import entry, make_damaged, opened
 
 texts = st.text(st.sampled_from("ab*é"), max_size=5)
 KEYS = [f"{kind}:{number}" for kind in ("call", "doc", "do") for number in range(250)]
@@ -141,3 +141,12 @@ async def test_a_command_on_no_file_is_told_so(tmp_path: Path) -> None:
         async with open_file_alone(str(tmp_path / "cache.db")):
             pass
     assert not (tmp_path / "cache.db").exists()
+
+
+async def test_a_file_that_is_set_aside_meanwhile_is_not_said_to_be_sound(tmp_path: Path) -> None:
+    """A running gateway goes on with a new file, but that one is not what was asked about."""
+    await make_damaged(tmp_path / "cache.db")
+    async with opened(tmp_path / "cache.db") as disk:
+        found = await verify(disk, deep=False)
+    assert not found.sound
+    assert found.problems == ("the file turned out to be damaged and was set aside; a new one is in its place",)

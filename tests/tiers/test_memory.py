@@ -47,6 +47,22 @@ async def test_bytes_are_bounded(autojump_clock: trio.testing.MockClock) -> None
     assert tier.get("key-999") is not None
 
 
+async def test_long_tags_are_counted_and_not_kept_longer_than_their_entry(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """A tag that holds an argument is as long as its caller likes: thousands of them stay within max_size."""
+    tier = memory(Clock(lambda: 0.0), max_size="1MB")
+    tracemalloc.start()
+    try:
+        for number in range(1000):
+            tier.put(f"key-{number}", entry(tags=(f"query:{number}" + "x" * 20_000,)))
+        used, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert 40 < len(tier) < 50
+    assert used < 1_200_000
+
+
 async def test_an_entry_that_can_never_fit_evicts_nothing(autojump_clock: trio.testing.MockClock) -> None:
     """One huge answer does not empty the cache, and replaces nothing but its own older self."""
     tier = memory(Clock(lambda: 0.0), max_size="10KB")

@@ -6,6 +6,7 @@ import trio
 import trio.testing
 
 from gateway.pipeline.invalidation import Selector
+from gateway.upstream.model import Fetched, Validators, Wanted
 from gateway.watch.warmer import Progress, Warmer
 from tests.catalogue.rig import open_rig
 from tests.fakes.upstream import FakeUpstream
@@ -53,6 +54,21 @@ async def test_a_failing_call_stops_nothing(autojump_clock: trio.testing.MockClo
         progress = await Warmer(rig.catalogue, rig.profile.warm).warm()
     assert (progress.done, progress.failed) == (5, 4)
     assert "t {'name': 'a', 'size': 1}: api: no document things/a/1" in progress.failures
+
+
+async def test_a_mistake_of_ours_stops_nothing(autojump_clock: trio.testing.MockClock, tmp_path: Path) -> None:
+    """Also what nobody expected to be raised is one failed call, and ends neither the round nor the gateway."""
+
+    class Broken(FakeUpstream):
+        async def fetch(self, wanted: Wanted, validators: Validators | None = None) -> Fetched:
+            if "things/a/" in str(wanted):
+                raise ZeroDivisionError("by zero")
+            return await super().fetch(wanted, validators)
+
+    async with open_rig(tmp_path, TOOL, api=Broken(otherwise=b"{}")) as rig:
+        progress = await Warmer(rig.catalogue, rig.profile.warm).warm()
+    assert (progress.done, progress.failed) == (5, 2)
+    assert progress.failures[0].startswith("t {'name': 'a', 'size': 1}: ")
 
 
 async def test_it_warms_on_start_after_a_purge_and_on_request(

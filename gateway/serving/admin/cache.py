@@ -125,12 +125,16 @@ def cache_routes(gateway: Gateway) -> Blueprint:
     @routes.get("/export")
     async def take_along() -> Response:
         """Every usable entry of the disk tier as a file, for `import` elsewhere."""
+        tier = disk()
+        if request.method == "HEAD":  # nobody would read what is written for it, nor remove it
+            return Response(b"", mimetype="application/octet-stream")
         folder = await trio.to_thread.run_sync(tempfile.mkdtemp)
         file = Path(folder) / "cache.export"
         try:
-            await export(disk(), file)
+            await export(tier, file)
         except BaseException:
-            await trio.to_thread.run_sync(_remove, file)
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(_remove, file)
             raise
         return Response(_chunks(file), mimetype="application/octet-stream")
 
