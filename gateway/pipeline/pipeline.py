@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol, cast
 
@@ -112,7 +112,7 @@ class Pipeline:
         return count
 
     async def _look_up(self, request: Request, revalidate: bool) -> Answer:
-        began = self.clock()
+        began, since = self.clock(), self._purges.generation
         kept = await self._find(request)
         verdict = Verdict.EXPIRED if kept is None else judge(kept.entry, request.policy, self.clock())
         if kept is not None and verdict is Verdict.FRESH:
@@ -125,9 +125,9 @@ class Pipeline:
             return stand_in
         stale = None if kept is None else kept.entry
         if stand_in is not None and verdict is Verdict.REVALIDATE and not revalidate:
-            self._loads.start(self._flight(request), partial(self._refresh, request, stale))
+            self._loads.start(self._flight(request), partial(self._refresh, request, stale, since))
             return stand_in
-        loaded = await self._wait_for_load(request, stale, stand_in)
+        loaded = await self._wait_for_load(request, partial(self._load, request, stale, since), stand_in)
         if loaded is not None and (
             loaded.stored_at >= began or judge(loaded, request.policy, self.clock()) is Verdict.FRESH
         ):
@@ -137,7 +137,9 @@ class Pipeline:
             return cast(Answer, stand_in)
         return Answer(loaded, Status.STALE, "documents")
 
-    async def _wait_for_load(self, request: Request, stale: Entry | None, stand_in: Answer | None) -> Entry | None:
+    async def _wait_for_load(
+        self, request: Request, load: Callable[[], Awaitable[Entry]], stand_in: Answer | None
+    ) -> Entry | None:
         """What the load brings; None where it fails or takes long, and `stand_in` is to be served.
 
         Who could be served something old does not wait for every retry, unless it is what they asked for not to get.
@@ -146,7 +148,7 @@ class Pipeline:
         in_a_hurry = stand_in is not None and request.policy.max_age == float("inf")
         try:
             with trio.move_on_after(request.policy.patience if in_a_hurry else float("inf")):
-                return await self._loads.run(self._flight(request), partial(self._load, request, stale))
+                return await self._loads.run(self._flight(request), load)
         except (UpstreamUnavailable, UpstreamInvalid) as error:
             if stand_in is None:
                 raise
@@ -181,8 +183,10 @@ class Pipeline:
                     best = Answer(entry, Status.STALE, tier.name)
         return best
 
-    async def _load(self, request: Request, stale: Entry | None) -> Entry:
+    async def _load(self, request: Request, stale: Entry | None, since: int) -> Entry:
         with self._purges.load() as generation:
+            if generation != since:  # what was found before a purge is not to come back by a 304 (not modified)
+                stale = None
             try:
                 loaded = await request.load(stale)
             except UpstreamError as error:
@@ -194,10 +198,10 @@ class Pipeline:
             await self._keep(entries, request.policy, generation, self.lower)
         return loaded.entry
 
-    async def _refresh(self, request: Request, stale: Entry | None) -> Entry:
+    async def _refresh(self, request: Request, stale: Entry | None, since: int) -> Entry:
         """A load in the background: perhaps nobody waits for it, so its failure is logged here."""
         try:
-            return await self._load(request, stale)
+            return await self._load(request, stale, since)
         except GatewayError as error:
             log.warning("refresh failed", key=request.key, error=str(error))
             raise

@@ -76,8 +76,9 @@ async def import_(disk: DiskTier, source: Path) -> Imported:
 
     The whole file is read and checked first. When this machine's clock is behind that of the one that exported, the
     entries are made as much older, so that no time is won. Raises TierError for what is no export, or not all of one:
-    nothing is changed then.
+    nothing is changed then; and when something is purged meanwhile, for the rest could bring it back.
     """
+    generation = await disk.do(Kind.READ, _generation)
     await trio.to_thread.run_sync(_check, source)
     now = disk.clock()
     counts = dict.fromkeys(("imported", "expired", "from_the_future", "older"), 0)
@@ -86,7 +87,7 @@ async def import_(disk: DiskTier, source: Path) -> Imported:
         known = await disk.do(Kind.READ, partial(_stored_at, keys=tuple(batch)))
         newer = {key: entry for key, entry in batch.items() if entry.stored_at > known.get(key, float("-inf"))}
         counts["older"] += len(batch) - len(newer)
-        await disk.put(newer)
+        await disk.do(Kind.CHANGE, partial(_put, entries=newer, generation=generation))
         counts["imported"] += len(newer)
     return Imported(**counts)
 
@@ -225,3 +226,13 @@ def _batch(entries: Iterator[tuple[str, Entry]]) -> dict[str, Entry]:
 
 def _stored_at(store: Store, keys: Sequence[str]) -> Mapping[str, float]:
     return {key: entry.stored_at for key, entry in store.read(keys).items()}
+
+
+def _generation(store: Store) -> int:
+    return store.purges.generation
+
+
+def _put(store: Store, entries: Mapping[str, Entry], generation: int) -> None:
+    if store.purges.generation != generation:
+        raise TierError("the cache was purged during the import; the rest was not imported")
+    store.put(entries)

@@ -225,6 +225,19 @@ async def test_a_slow_read_from_before_a_purge_is_not_promoted(
     assert rig.memory.get("key") is None
 
 
+async def test_what_was_found_before_a_purge_is_not_revalidated_after_it(
+    autojump_clock: trio.testing.MockClock, rig: Rig
+) -> None:
+    """An upstream that answers 304 (not modified) would bring back what was purged during the look-up."""
+    rig.disk.entries["key"] = new_entry(b"purged", POLICY, rig.clock() - 200, tags=("t",))
+    rig.disk.delay = 2.0
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(rig.pipeline.get, rig.origin.request())
+        await trio.sleep(1)
+        await rig.pipeline.purge(Selector("tag", "t"))
+    assert rig.origin.stale == [None]
+
+
 async def test_a_slow_write_from_before_a_purge_does_not_bring_an_entry_back(
     autojump_clock: trio.testing.MockClock, rig: Rig
 ) -> None:

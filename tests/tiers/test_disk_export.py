@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import trio
 
 from gateway.errors import TierError
 from gateway.pipeline.clock import Clock
@@ -166,3 +167,21 @@ async def test_half_of_a_damaged_file_is_no_export(tmp_path: Path) -> None:
         with pytest.raises(TierError, match="turned out to be damaged, and was set aside"):
             await export(disk, tmp_path / "cache.export")
     assert not (tmp_path / "cache.export").exists()
+
+
+async def test_a_purge_ends_an_import(tmp_path: Path) -> None:
+    """What was purged is not brought back by an import that began before that."""
+    large = Entry(b"x" * 10_000, NOW, NOW + 1000)
+    source = await exported(tmp_path, {f"k{number}": large for number in range(1000)})
+    async with opened(tmp_path / "to.db", Clock(Wall(NOW))) as disk:
+
+        async def bring() -> None:
+            with pytest.raises(TierError, match="the cache was purged during the import; the rest was not imported"):
+                await import_(disk, source)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(bring)
+            while not await list_entries(disk):
+                pass
+            await disk.purge(Selector("all"))
+        assert not await list_entries(disk)
