@@ -112,8 +112,8 @@ class PurgeLog:
 
     def add(self, connection: sqlite3.Connection, selector: Selector, *, soft: bool, at: float) -> Purge:
         """A purge happens now; it is saved with the transaction that `connection` is in."""
-        if not soft:
-            for older in [old for old in self._group(selector) if old.selector == selector and not old.soft]:
+        if not soft:  # it covers whatever earlier ones of the same entries did
+            for older in [old for old in self._group(selector) if old.selector == selector]:
                 self._forget(connection, older)
         self.generation += 1
         purge = Purge(self.generation, selector, soft, at, until=self.latest)
@@ -142,12 +142,24 @@ class PurgeLog:
         return next((purge for purge in self.records.values() if not (purge.soft or purge.swept)), None)
 
     def _make_room(self, connection: sqlite3.Connection, among: Sequence[Purge]) -> None:
-        """Forget the oldest one whose rows are gone; if there is none, widen the oldest to all that is older."""
+        """Forget the oldest one whose rows are gone; if there is none, widen the oldest to all that is older.
+
+        It may purge more then, never less: of soft ones the two oldest become one, which makes everything older stale
+        as of the later of them; a hard one gives everything older up.
+        """
         for purge in among:
             if purge.swept:
                 self._forget(connection, purge)
                 return
-        self._raise_floor(connection, among[0].generation)
+        soft = [purge for purge in among if purge.soft][:2]
+        if len(soft) < 2:
+            self._raise_floor(connection, among[0].generation)
+            return
+        for purge in soft:
+            self._forget(connection, purge)
+        last = soft[-1]
+        until = max(purge.until for purge in soft)
+        self._save(connection, replace(last, selector=Selector("all"), until=until))
 
     def _raise_floor(self, connection: sqlite3.Connection, floor: int) -> None:
         self.floor = max(self.floor, floor)

@@ -230,3 +230,22 @@ async def test_a_purge_that_can_not_be_written_is_refused(tmp_path: Path) -> Non
             await disk.purge(Selector("tag", "\ud800"))
         assert disk.statistics().purges == 0
         assert await disk.purge(Selector("tag", "\N{BLACK STAR}")) == 1
+
+
+async def test_many_soft_purges_give_nothing_up(tmp_path: Path) -> None:
+    """However many there are, what they were about, and what they were not, may still stand in for a failure."""
+    wall = Wall()
+    async with opened(tmp_path / "cache.db", Clock(wall)) as disk:
+        kept = Entry(b"x", wall.now, wall.now + 3000, stale_if_error=86400, tags=("t",))
+        await disk.put({"a": kept, "b": kept})
+        for number in range(40):
+            wall.now += 10
+            await disk.purge(Selector("glob", f"a*{number}" if number % 2 else "a*"), soft=True)
+            await disk.purge(Selector("all"), soft=True)
+            assert disk.statistics().purges <= disk_purges.MAX_PATTERNS + 1
+        for key in ("a", "b"):
+            entry = await disk.get(key)
+            assert entry is not None
+            assert entry.fresh_until <= wall.now < entry.usable_until
+    async with opened(tmp_path / "cache.db", Clock(wall)) as disk:
+        assert await disk.get("b") is not None
