@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, validators
 from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -20,7 +20,7 @@ from gateway.cli.run import FAILED, load, run
 from gateway.errors import GatewayError
 from gateway.pipeline.clock import Clock
 from gateway.profile.profile import Profile
-from gateway.serving.admin.models import PurgeRequest
+from gateway.serving.admin.models import PurgeRequest, problem_of
 from gateway.tiers.disk import open_file_alone
 from gateway.tiers.disk_inspect import verify as verify_file
 from gateway.watch.warmer import Progress as WarmProgress
@@ -49,7 +49,7 @@ def ls(
     pattern: Annotated[str, Parameter(help="A glob of keys; * is any text, nothing else is special.")] = "*",
     /,
     *,
-    limit: Annotated[int, Parameter(help="How many at most.")] = 100,
+    limit: Annotated[int, Parameter(help="How many at most.", validator=validators.Number(gte=1))] = 100,
     json: Annotated[bool, Flag] = False,
     profile: ProfileName = DEFAULT_PROFILE,
     set_: Overrides = (),
@@ -129,9 +129,7 @@ def purge(
     try:
         asked = PurgeRequest.model_validate({name: value for name, value in what.items() if value is not None})
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = "".join(f"--{part}: " for part in problem["loc"])
-        raise GatewayError(f"{where}{problem['msg'].removeprefix('Value error, ')}") from None
+        raise GatewayError(problem_of(error)) from None
 
     async def work(admin: Admin) -> int:
         body = {**asked.model_dump(exclude_none=True), "soft": soft}

@@ -67,8 +67,8 @@ async def test_a_purge_of_the_file_stays(warmed: Path, registry: Registry) -> No
         (["--tag", "component:nothing"], "gateway: nothing matched; `gateway cache ls` shows keys and tags"),
         ([], "gateway: expected exactly one of key, tag, glob, tool, upstream, strategy and all"),
         (["--all", "--tag", "t"], "gateway: expected exactly one of key, tag, glob, tool, upstream, strategy and all"),
-        (["--glob", ""], "gateway: --glob: String should have at least 1 character"),
-        (["--glob", "a\nb"], "gateway: --glob: String should match pattern '^[^\\x00-\\x1f\\x7f]+$'"),
+        (["--glob", ""], "gateway: glob: expected 1 to 512 characters on one line"),
+        (["--glob", "a\nb"], "gateway: glob: expected 1 to 512 characters on one line"),
     ],
 )
 async def test_a_purge_that_makes_no_sense(warmed: Path, arguments: list[str], expected: str) -> None:
@@ -185,7 +185,10 @@ async def test_the_admin_api(warmed: Path, registry: Registry) -> None:
         for body in ({}, {"tag": "a", "all": True}, {"tag": 5}, {"tags": "a"}, {"glob": "x" * 600}):
             response = await ask("POST", "/api/cache/purge", json=body)
             assert response.status_code == 400
-            assert response.json()["error"]
+            assert "pydantic" not in response.json()["error"]
+        broken = await ask("POST", "/api/cache/purge", content=b"{", headers={"Content-Type": "application/json"})
+        assert (broken.status_code, list(broken.json())) == (400, ["error"])
+        assert (await ask("GET", "/nothing")).json()["error"]
         response = await ask("POST", "/api/cache/purge", json={"all": True}, headers={"Origin": "https://evil.example"})
         assert response.status_code == 403
         assert (await ask("GET", "/api/cache/entry", params={"key": "nothing"})).status_code == 404

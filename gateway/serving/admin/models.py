@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.model import Entry
 
 MAX_PATTERN = 512
-"""Characters of a key, tag or glob; longer ones are none that the gateway makes."""
-Text = Annotated[str, Field(min_length=1, max_length=MAX_PATTERN, pattern=r"^[^\x00-\x1f\x7f]+$")]
+"""Characters of a tag or glob that can be asked for; entries with longer tags are reached by a glob of their keys."""
+
+
+def _plain(value: str) -> str:
+    if not 1 <= len(value) <= MAX_PATTERN or not value.isprintable():
+        raise ValueError(f"expected 1 to {MAX_PATTERN} characters on one line")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_plain)]
 
 
 class Shape(BaseModel):
@@ -201,3 +209,13 @@ class Problem(Shape):
     """Why a request was refused."""
 
     error: str
+
+
+def problem_of(error: ValidationError) -> str:
+    """What is wrong with a request, as one sentence for each fault."""
+    faults = []
+    for fault in error.errors():
+        where = ".".join(map(str, fault["loc"]))
+        message = fault["msg"].removeprefix("Value error, ")
+        faults.append(f"{where}: {message}" if where else message)
+    return "; ".join(faults)

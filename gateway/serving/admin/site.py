@@ -6,13 +6,16 @@ from typing import Any, cast
 
 import trio
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
+from pydantic import ValidationError
 from quart_schema import Info, QuartSchema, RequestSchemaValidationError
 from quart_trio import QuartTrio
 from quart_trio.wrappers import TrioRequest
+from werkzeug.exceptions import HTTPException
 
 from gateway import __version__
 from gateway.assembly import Gateway
 from gateway.serving.admin.cache import cache_routes
+from gateway.serving.admin.models import problem_of
 
 IMPORT = "/api/cache/import"
 """Whose body may be of any size: it is a warm cache, and goes to a file as it comes."""
@@ -43,7 +46,13 @@ def build_site(gateway: Gateway, stop: trio.Event) -> ASGIFramework:
 
     @site.errorhandler(RequestSchemaValidationError)
     async def refused(error: RequestSchemaValidationError) -> tuple[dict[str, str], int]:
-        return {"error": " ".join(str(error.validation_error).split())}, 400
+        problem = error.validation_error
+        sentence = problem_of(problem) if isinstance(problem, ValidationError) else " ".join(str(problem).split())
+        return {"error": sentence}, 400
+
+    @site.errorhandler(HTTPException)
+    async def unservable(error: HTTPException) -> tuple[dict[str, str], int]:
+        return {"error": error.description or error.name}, error.code or 500
 
     @site.get("/healthz")
     async def health() -> dict[str, object]:
