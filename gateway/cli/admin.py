@@ -97,7 +97,7 @@ class Admin:
 
 @asynccontextmanager
 async def open_admin(profile: Profile, url: str | None = None) -> AsyncIterator[Admin]:
-    """The admin API at `url`, else of the gateway that listens where the profile says, else of one on the cache file.
+    """The admin API at `url`, else of the gateway that has the profile's cache, else of one on the cache file.
 
     Says on stderr which it is. Raises GatewayError when nobody answers at `url`, or when the file can't be opened.
     """
@@ -109,7 +109,7 @@ async def open_admin(profile: Profile, url: str | None = None) -> AsyncIterator[
         return
     from gateway.serving.admin.site import build_site
 
-    sys.stderr.write(f"gateway: no gateway runs, working on {profile.cache.disk.path}\n")
+    sys.stderr.write(f"gateway: no gateway runs on it, working on {profile.cache.disk.path}\n")
     async with open_gateway(profile, ahead=False) as gateway:
         if gateway.disk is None and profile.cache.disk.enabled:  # or an empty memory would be taken for the cache
             raise GatewayError(
@@ -123,16 +123,20 @@ async def open_admin(profile: Profile, url: str | None = None) -> AsyncIterator[
 async def running_at(profile: Profile, url: str | None = None) -> str | None:
     """Where the admin API of a running gateway answers: at `url`, or where the profile says; None if it runs nowhere.
 
+    One that listens where the profile says and keeps another file is of another profile: its cache is not meant.
     Raises GatewayError when nobody answers at `url`.
     """
+    from gateway.serving.admin.cache import cache_file
+
     if url is None and not profile.admin.enabled:
         return None
     address = url or f"http://{profile.admin.bind[0]}"
     try:
         async with _client(address) as http:
-            answer = orjson.loads((await http.get("/healthz")).content)
-        if isinstance(answer, dict) and "version" in answer:
-            return address
+            answer = orjson.loads((await http.get("/api/cache/stats")).content)
+        if isinstance(answer, dict) and "tiers" in answer:
+            ours = url is not None or answer.get("file") in (None, str(cache_file(profile)))
+            return address if ours else None
         problem = "something else"
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         problem = str(error) or type(error).__name__

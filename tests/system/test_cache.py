@@ -39,7 +39,7 @@ async def test_the_file_is_listed_and_shown(warmed: Path) -> None:
     """Keys, sizes, ages and tags of what is on disk; one entry with its payload."""
     code, out, err = await cache(warmed, "ls", "result:*", "--json")
     assert code == 0
-    assert "no gateway runs, working on" in err
+    assert "no gateway runs on it, working on" in err
     entries = json.loads(out)["entries"]
     assert [("button" in entry["key"], "component:button" in entry["tags"]) for entry in entries] == [
         (True, True),
@@ -166,6 +166,17 @@ async def test_a_running_gateway_is_asked(warmed: Path, registry: Registry) -> N
         assert json.loads((await run(warmed, "cache", "verify", *url)).out)["sound"]
         ended = await run(warmed, "cache", "warm", *url)
         assert (ended.code, ended.out) == (1, "3 of 15 calls warmed\n")
+
+
+async def test_a_gateway_of_another_profile_is_left_alone(warmed: Path, registry: Registry) -> None:
+    """A gateway that listens where this profile would, and keeps another file, is not purged by mistake."""
+    gateway = await trio.to_thread.run_sync(partial(Gateway.serving, warmed, *QUICKLY, registry=registry.url))
+    with gateway:
+        bind = ["--set", f'admin.bind=["{gateway.admin.removeprefix("http://")}"]']
+        ended = await run(warmed, "cache", "ls", "--profile", "production", *bind)
+        assert (ended.code, ended.out) == (0, "")
+        assert "no gateway runs on it, working on" in ended.err
+        assert len((await run(warmed, "cache", "ls", *bind)).out.splitlines()) == 5
 
 
 async def test_nobody_answers_at_a_url(tmp_path: Path) -> None:

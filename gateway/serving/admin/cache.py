@@ -14,6 +14,7 @@ from quart_schema import document_response, validate_querystring, validate_reque
 
 from gateway.assembly import Gateway
 from gateway.errors import GatewayError, TierError
+from gateway.profile.profile import Profile
 from gateway.serving.admin.models import (
     Entries,
     EntriesQuery,
@@ -63,7 +64,8 @@ def cache_routes(gateway: Gateway) -> Blueprint:
     async def stats() -> Stats:
         """Numbers of every tier since the start."""
         last = gateway.warmer.last
-        return Stats(tiers=_tiers(gateway), warmed=None if last is None else _warmed(last))
+        file = None if gateway.disk is None else str(cache_file(gateway.profile))
+        return Stats(file=file, tiers=_tiers(gateway), warmed=None if last is None else _warmed(last))
 
     @routes.get("/entries")
     @validate_querystring(EntriesQuery)
@@ -159,6 +161,11 @@ def cache_routes(gateway: Gateway) -> Blueprint:
         return ImportAnswer(**asdict(imported))
 
     return routes
+
+
+def cache_file(profile: Profile) -> Path:
+    """Where the disk tier of a profile keeps its file."""
+    return Path(profile.cache.disk.path).expanduser().absolute()
 
 
 async def _warming(gateway: Gateway) -> AsyncIterator[bytes]:

@@ -201,6 +201,8 @@ class WarmStats(Shape):
 class Stats(Shape):
     """The cache, in numbers since the start."""
 
+    file: str | None
+    """The disk tier's file; null where there is no disk tier."""
     tiers: dict[str, TierStats]
     warmed: WarmStats | None
 
