@@ -68,7 +68,10 @@ async def test_a_mistake_of_ours_stops_nothing(autojump_clock: trio.testing.Mock
     async with open_rig(tmp_path, TOOL, api=Broken(otherwise=b"{}")) as rig:
         progress = await Warmer(rig.catalogue, rig.profile.warm).warm()
     assert (progress.done, progress.failed) == (5, 2)
-    assert progress.failures[0].startswith("t {'name': 'a', 'size': 1}: ")
+    assert {failure.partition(": Exc")[0] for failure in progress.failures} == {
+        "t {'name': 'a', 'size': 1}",
+        "t {'name': 'a', 'size': 2}",
+    }
 
 
 async def test_it_warms_on_start_after_a_purge_and_on_request(
