@@ -16,14 +16,12 @@ from gateway.tiers.disk_batch import Job, Kind, Worker, do_batch
 from gateway.tiers.disk_purges import DamagedLogError
 from gateway.tiers.disk_store import Store
 from gateway.tiers.schema import open_file
-from gateway.tiers.schema_damage import remove, trouble
+from gateway.tiers.schema_damage import FAILURES, remove, trouble
 
 log = structlog.get_logger(__name__)
 
 _REOPEN_INTERVAL = 10.0
 """Seconds between two attempts to open a file that fails again and again."""
-_FAILURES = (sqlite3.Error, DamagedLogError, OSError, TypeError, ValueError, OverflowError)
-"""What a damaged file can make Python and SQLite raise: a flipped bit turns a number into a text, or into nothing."""
 
 
 class DiskFile:
@@ -87,7 +85,7 @@ class DiskFile:
             await worker.do(partial(do_batch, self._store, kind, jobs, self._clock()))
         except TierError as error:
             _fail(jobs, error)
-        except _FAILURES as error:
+        except (DamagedLogError, *FAILURES) as error:
             await self._recover(kind, jobs, error, again=again)
         else:
             if kind is Kind.CHANGE and any(job.error is None and not job.durable for job in jobs):

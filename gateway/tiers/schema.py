@@ -11,7 +11,7 @@ import structlog
 from gateway.errors import TierError
 from gateway.pipeline.freshness import CLOCK_TOLERANCE
 from gateway.tiers.disk_purges import DamagedLogError, PurgeLog
-from gateway.tiers.schema_damage import problem_of, sentence, set_aside
+from gateway.tiers.schema_damage import FAILURES, problem_of, sentence, set_aside, trouble
 
 log = structlog.get_logger(__name__)
 
@@ -107,7 +107,9 @@ def open_file(
                 log.warning("cache file set aside", path=str(path), moved_to=str(aside), problem=problem)
         try:
             return _connect(path, now, tolerant=existing)
-        except DamagedLogError as error:
+        except (DamagedLogError, *FAILURES) as error:
+            if isinstance(error, sqlite3.Error | OSError) and trouble(error) != "damaged":
+                raise
             if existing:
                 raise TierError(f"can't use {path}: {error}") from error
             aside = set_aside(path)

@@ -16,6 +16,9 @@ _TABLES = {1: {"entries", "tags"}, 2: {"entries", "tags", "purges", "state"}}
 
 Trouble = Literal["damaged", "full", "other"]
 
+FAILURES = (sqlite3.Error, OSError, TypeError, ValueError, OverflowError)
+"""What a damaged file can make Python and SQLite raise: a flipped bit turns a number into a text, or into nothing."""
+
 
 def trouble(error: BaseException) -> Trouble:
     """What kind of thing went wrong: with the file itself, with the room on its disk, or with what was asked of it."""
@@ -27,8 +30,10 @@ def trouble(error: BaseException) -> Trouble:
     # "no such table", or a column of another type than STRICT allows: the pages with the schema are not what they were.
     if name in ("SQLITE_ERROR", "SQLITE_SCHEMA", "SQLITE_INTERNAL", "SQLITE_MISMATCH"):
         return "damaged"
-    # Python's own: text in a page that is no UTF-8, which OperationalError says without a code.
-    return "damaged" if "Could not decode to UTF-8" in str(error) else "other"
+    # Python's own: text in a page that is no UTF-8, which OperationalError says without a code, and a message of
+    # SQLite's that quotes such text.
+    undecodable = isinstance(error, UnicodeDecodeError) or "Could not decode to UTF-8" in str(error)
+    return "damaged" if undecodable else "other"
 
 
 def problem_of(path: Path, version: int, busy_timeout: float, *, check: bool = True) -> str | None:
@@ -54,10 +59,10 @@ def problem_of(path: Path, version: int, busy_timeout: float, *, check: bool = T
         finally:
             connection.close()
     except sqlite3.OperationalError as error:
-        if trouble(error) == "damaged":
-            return str(error)
+        if trouble(error) == "damaged" or (error.sqlite_errorname == "SQLITE_READONLY" and os.access(path, os.W_OK)):
+            return str(error)  # the file's header can forbid writing too (sqlite.org/fileformat2.html, offset 18)
         raise
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         return str(error)
     return None
 

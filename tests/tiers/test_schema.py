@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import sqlite3
 import struct
@@ -13,6 +14,7 @@ from gateway.errors import TierError
 from gateway.pipeline.clock import Clock
 from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.model import Entry
+from gateway.tiers import schema_damage
 from gateway.tiers.disk_batch import Kind
 from gateway.tiers.schema import VERSION, open_file
 from gateway.watch.janitor import Janitor
@@ -135,6 +137,31 @@ async def test_a_file_whose_purge_log_is_damaged_is_set_aside(tmp_path: Path, da
     async with opened(path) as disk:
         assert await disk.get("b") is None
     assert len(set_aside(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("quick", [0, 8_000_000])
+async def test_any_damage_to_the_header_and_the_schema_is_survived(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: int
+) -> None:
+    """Wherever a bit is wrong there, the file is used or set aside; a command that needs it as it is says why not."""
+    monkeypatch.setattr(schema_damage, "_QUICK", quick)
+    path = tmp_path / "cache.db"
+    async with opened(path) as disk:
+        await disk.put({"a": entry(tags=("t",))})
+        await disk.purge(Selector("tag", "t"), soft=True)
+    sound = path.read_bytes()
+    schema = [place for place in range(4096) if sound[place]]
+    for place in [*range(100), *schema[::5]]:
+        damaged = bytearray(sound)
+        damaged[place] ^= 0x80 if place >= 100 else 1 << place % 8
+        path.write_bytes(damaged)
+        with contextlib.suppress(TierError):
+            open_file(path, 0.0, existing=True)[0].close()
+        path.write_bytes(damaged)
+        open_file(path, 0.0)[0].close()
+        for aside in set_aside(tmp_path):
+            aside.unlink()
+        path.unlink()
 
 
 async def test_a_wal_that_was_left_behind_does_not_come_back(tmp_path: Path) -> None:
