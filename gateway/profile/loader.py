@@ -18,6 +18,7 @@ from gateway.profile.profile import Profile
 from gateway.profile.references import Declared, broken_references
 from gateway.profile.search import Search
 from gateway.profile.tree import Node, Origin, from_source, merge, place_advice, place_fault, plain, walk
+from gateway.profile.upstreams import KINDS
 from gateway.profile.validation import salvage, validate
 
 _ADDRESSES = frozenset({"base_url", "url", "path", "registry", "cdn", "cdn_listing"})
@@ -110,16 +111,26 @@ def _within(finding: Finding, unfilled: Iterable[Finding]) -> bool:
 
 
 def _with_upstream_defaults(root: Node) -> Node:
-    """The tree with `[upstream_defaults]` under every `[upstreams.NAME]`."""
+    """The tree with `[upstream_defaults]` under every `[upstreams.NAME]`, as far as its kind has those keys."""
     defaults, upstreams = root.value.get("upstream_defaults"), root.value.get("upstreams")
     if defaults is None or upstreams is None or not isinstance(upstreams.value, dict):
         return root
     if not isinstance(defaults.value, dict):
         return root
     filled = {
-        name: merge(defaults, node) if isinstance(node.value, dict) else node for name, node in upstreams.value.items()
+        name: merge(_defaults_of_kind(defaults, node), node) if isinstance(node.value, dict) else node
+        for name, node in upstreams.value.items()
     }
     return Node({**root.value, "upstreams": Node(filled, upstreams.origin)}, root.origin)
+
+
+def _defaults_of_kind(defaults: Node, upstream: Node) -> Node:
+    kind = upstream.value.get("type")
+    section = KINDS.get(kind.value) if kind is not None and isinstance(kind.value, str) else None
+    if section is None:
+        return defaults
+    known = {key: node for key, node in defaults.value.items() if key in section.model_fields}
+    return Node(known, defaults.origin)
 
 
 def _once(faults: Iterable[Fault], files: Sequence[str]) -> list[Fault]:

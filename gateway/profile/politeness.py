@@ -11,7 +11,9 @@ from gateway.profile.positions import KeyPath
 from gateway.profile.profile import Profile
 from gateway.profile.references import fetches
 from gateway.profile.units import format_duration, format_size
-from gateway.profile.upstreams import HttpUpstream, NpmUpstream, Upstream
+from gateway.profile.upstreams import Upstream
+from gateway.profile.upstreams.http import HttpUpstream
+from gateway.profile.upstreams.npm import NpmUpstream
 
 
 def upstream_contradictions(profile: Profile) -> Iterator[Contradiction]:

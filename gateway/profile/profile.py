@@ -6,7 +6,8 @@ from gateway.profile.section import Name, Section
 from gateway.profile.serving import Admin, Logging, Server
 from gateway.profile.tiers import Cache, Strategy
 from gateway.profile.tools import Tool, Warm
-from gateway.profile.upstreams import Politeness, Upstream
+from gateway.profile.upstreams import Upstream
+from gateway.profile.upstreams.policies import Politeness
 from gateway.profile.watch import Alerts, Metrics, Monitors, Profiling
 
 

@@ -15,7 +15,9 @@ from gateway.profile.positions import KeyPath
 from gateway.profile.profile import Profile
 from gateway.profile.templates import fields
 from gateway.profile.tools import Fetch, Tool
-from gateway.profile.upstreams import HttpUpstream, NpmUpstream, Upstream
+from gateway.profile.upstreams import Upstream
+from gateway.profile.upstreams.http import HttpUpstream
+from gateway.profile.upstreams.npm import NpmUpstream
 
 _VERSION = frozenset({"version"})
 _OWN_TAGS = frozenset({"tool", "upstream", "strategy", "floating"})

@@ -20,7 +20,7 @@ import trio
 
 from gateway import __version__
 from gateway.pipeline.directives import SILENT, Directives, parse_directives
-from gateway.profile.upstreams import Politeness
+from gateway.profile.upstreams.policies import Politeness
 from gateway.upstream.body import Bound, read_body
 from gateway.upstream.egress import Resolver, VettedBackend, resolve
 from gateway.upstream.failures import Doing, broken_off, deadline, refuse_status, translated

@@ -10,7 +10,8 @@ import jmespath
 import orjson
 
 from gateway.errors import UpstreamInvalid, UpstreamNotFound
-from gateway.profile.upstreams import HttpUpstream, Versions
+from gateway.profile.upstreams.http import HttpUpstream
+from gateway.profile.upstreams.releases import Versions
 from gateway.upstream.address import BaseAddress
 from gateway.upstream.client import Client, open_client
 from gateway.upstream.content import checked_body, parse_content_type

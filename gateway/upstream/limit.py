@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import trio
 
-from gateway.profile.upstreams import RateLimit
+from gateway.profile.upstreams.policies import RateLimit
 
 
 class TokenBucket:

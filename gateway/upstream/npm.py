@@ -15,7 +15,7 @@ import trio
 
 from gateway.errors import UpstreamError, UpstreamNotFound, UpstreamRejected
 from gateway.pipeline.single_flight import SingleFlight
-from gateway.profile.upstreams import NpmUpstream
+from gateway.profile.upstreams.npm import NpmUpstream
 from gateway.upstream.address import BaseAddress, checked_path
 from gateway.upstream.body import Bound
 from gateway.upstream.client import Answer, Client, open_client

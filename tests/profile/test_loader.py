@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.errors import ProfileError
 from gateway.profile.loader import load_profile
-from gateway.profile.upstreams import HttpUpstream
+from gateway.profile.upstreams.http import HttpUpstream
 from tests.profile.folder import Folder
 from tests.profile.sections import ALL
 

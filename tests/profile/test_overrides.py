@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gateway.profile.faults import Fault
 from gateway.profile.overrides import override, parse_value
 from gateway.profile.tree import Origin, grow
-from gateway.profile.upstreams import HttpUpstream
+from gateway.profile.upstreams.http import HttpUpstream
 from tests.profile.folder import Folder
 
 DOCS = """

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from gateway.errors import UpstreamError
-from gateway.profile.upstreams import HttpUpstream
+from gateway.profile.upstreams.http import HttpUpstream
 from gateway.upstream.client import Answer, open_client
 from gateway.upstream.model import Validators
 from tests.fakes.http_server import HttpServer

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from gateway.errors import UpstreamError, UpstreamInvalid, UpstreamNotFound, UpstreamRejected
-from gateway.profile.upstreams import HttpUpstream
+from gateway.profile.upstreams.http import HttpUpstream
 from gateway.upstream.http import open_http
 from gateway.upstream.model import Fetched, Validators, Wanted
 from tests.fakes.http_server import HttpServer, answer

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from gateway.profile.upstreams import RateLimit
+from gateway.profile.upstreams.policies import RateLimit
 from gateway.upstream.limit import TokenBucket
 
 

@@ -20,7 +20,7 @@ from gateway.errors import (
     UpstreamUnavailable,
 )
 from gateway.pipeline.single_flight import SingleFlight
-from gateway.profile.upstreams import NpmUpstream
+from gateway.profile.upstreams.npm import NpmUpstream
 from gateway.upstream.model import Fetched, Wanted
 from gateway.upstream.npm import NpmPackage, open_npm
 from tests.fakes.http_server import HttpServer, answer, silent

@@ -1,0 +1,17 @@
+"""`[upstreams.NAME]` and `[upstream_defaults]`: where documents come from, one module a kind."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from gateway.profile.section import Section
+from gateway.profile.upstreams.http import HttpUpstream
+from gateway.profile.upstreams.npm import NpmUpstream
+
+Upstream = Annotated[HttpUpstream | NpmUpstream, Field(discriminator="type")]
+"""Any upstream, told apart by its `type`."""
+
+KINDS: dict[str, type[Section]] = {"http": HttpUpstream, "npm": NpmUpstream}
+"""The section of every `type`."""

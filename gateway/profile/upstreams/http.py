@@ -1,0 +1,24 @@
+"""`type = "http"`: an HTTP API or file server."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from gateway.profile.upstreams.policies import Politeness
+from gateway.profile.upstreams.releases import Versions, Watch
+from gateway.profile.upstreams.urls import BaseUrl
+
+
+class HttpUpstream(Politeness):
+    """An HTTP API or file server."""
+
+    type: Literal["http"]
+    """Says that this is an HTTP upstream."""
+    base_url: BaseUrl
+    """What every fetch's path is joined to; `{version}` stands for the resolved release."""
+    headers: dict[str, str] = {}
+    """Sent with every request."""
+    watch: Watch | None = None
+    """Looks for new releases; needs `versions`."""
+    versions: Versions | None = None
+    """Where the list of releases is; needed by every fetch with a `version`."""

@@ -1,0 +1,35 @@
+"""Addresses in a profile: plain, and with a template in the path only."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator
+
+from gateway.profile.section import Template, expected
+from gateway.profile.templates import fields
+
+
+def _plain_http_url(value: str) -> str:
+    """Refuse whatever is not an http(s) address without user part, query or fragment."""
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        parts, host = urlsplit(""), None
+    if parts.scheme not in ("http", "https") or not host or parts.username is not None:
+        raise expected('an address such as "https://example.org/api", without a user name')
+    if parts.query or parts.fragment:
+        raise expected("an address without ? and #; use query = { … } of the fetch")
+    return value.rstrip("/")
+
+
+def _template_in_path_only(value: str) -> str:
+    if fields(urlsplit(value).netloc.replace("{{", "").replace("}}", "")):
+        raise expected("a template in the path only, never in scheme, host or port")
+    return value
+
+
+BaseUrl = Annotated[Template, AfterValidator(_plain_http_url), AfterValidator(_template_in_path_only)]
+FixedUrl = Annotated[str, AfterValidator(_plain_http_url)]
