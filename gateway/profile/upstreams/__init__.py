@@ -8,10 +8,11 @@ from pydantic import Field
 
 from gateway.profile.section import Section
 from gateway.profile.upstreams.http import HttpUpstream
+from gateway.profile.upstreams.mcp import McpUpstream
 from gateway.profile.upstreams.npm import NpmUpstream
 
-Upstream = Annotated[HttpUpstream | NpmUpstream, Field(discriminator="type")]
+Upstream = Annotated[HttpUpstream | McpUpstream | NpmUpstream, Field(discriminator="type")]
 """Any upstream, told apart by its `type`."""
 
-KINDS: dict[str, type[Section]] = {"http": HttpUpstream, "npm": NpmUpstream}
+KINDS: dict[str, type[Section]] = {"http": HttpUpstream, "mcp": McpUpstream, "npm": NpmUpstream}
 """The section of every `type`."""
