@@ -14,6 +14,7 @@ import orjson
 import trio
 
 from gateway.assembly import Gateway, open_gateway
+from gateway.atomic import Replacement
 from gateway.errors import GatewayError
 from gateway.profile.profile import Profile
 from gateway.watch.warmer import Progress
@@ -59,23 +60,22 @@ class Admin:
 
     async def download(self, path: str, to: Path) -> None:
         """Save an answer to a file, which appears under its name once it is complete."""
-        part = to.with_name(f"{to.name}.part")
         try:
             async with self.http.stream("GET", path) as response:
                 if response.is_error:
                     await response.aread()
                 self._refuse(response)
-                async with await trio.open_file(part, "wb") as file:
+                replacement = await trio.to_thread.run_sync(Replacement, to)
+                try:
                     async for chunk in response.aiter_bytes():
-                        await file.write(chunk)
-            await trio.to_thread.run_sync(part.replace, to)
+                        await trio.to_thread.run_sync(replacement.file.write, chunk)
+                    await trio.to_thread.run_sync(replacement.commit)
+                finally:
+                    replacement.discard()
         except httpx2.HTTPError as error:
             raise GatewayError(f"{self.where} broke off: {error or type(error).__name__}") from error
         except OSError as error:
             raise GatewayError(f"can't write {to}: {error.strerror or error}") from error
-        finally:
-            with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(lambda: part.unlink(missing_ok=True))
 
     async def upload(self, path: str, source: Path) -> dict[str, Any]:
         """Send a file; the answer."""

@@ -8,7 +8,6 @@ that a file cut anywhere, or with a bit changed, is refused before anything is i
 from __future__ import annotations
 
 import hashlib
-import os
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any, BinaryIO, NoReturn
 import msgpack
 import trio
 
+from gateway.atomic import Replacement
 from gateway.errors import TierError
 from gateway.pipeline.freshness import CLOCK_TOLERANCE
 from gateway.pipeline.model import Entry
@@ -57,17 +57,15 @@ async def export(disk: DiskTier, to: Path) -> int:
     Freshness, tags, priority and age go along; what was purged or is damaged does not. Requests are served meanwhile.
     The file appears under its name when it is complete. Raises TierError when it can't be written.
     """
-    part = to.with_name(f"{to.name}.part")
     try:
-        with part.open("wb") as file:
-            count = await _write(disk, file)
-        part.replace(to)
+        replacement = await trio.to_thread.run_sync(Replacement, to)
+        try:
+            count = await _write(disk, replacement.file)
+            await trio.to_thread.run_sync(replacement.commit)
+        finally:
+            replacement.discard()
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise TierError(f"can't write {to}: {error.strerror or error}") from error
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
     return count
 
 
@@ -113,12 +111,7 @@ async def _write(disk: DiskTier, file: BinaryIO) -> int:
         await trio.to_thread.run_sync(write, frames)
     await trio.to_thread.run_sync(write, [_frame({"entries": count})])
 
-    def finish() -> None:
-        file.write(digest.digest())
-        file.flush()
-        os.fsync(file.fileno())
-
-    await trio.to_thread.run_sync(finish)
+    await trio.to_thread.run_sync(file.write, digest.digest())
     return count
 
 

@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import Literal
 
+from gateway.atomic import sync_folder
+
 _QUICK = 8_000_000
 """Bytes up to which a file is checked when it is opened. A larger one would hold up the start; its rows are checked one
 by one when they are read."""
@@ -92,15 +94,6 @@ def remove(path: Path) -> None:
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     sync_folder(path)
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names in the folder of `path` survive a power loss."""
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def sentence(error: sqlite3.Error) -> str:

@@ -32,6 +32,10 @@ async def exported(tmp_path: Path, entries: dict[str, Entry] = KEPT) -> Path:
     return tmp_path / "cache.export"
 
 
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 async def imported(tmp_path: Path, wall: Wall, source: Path) -> tuple[Imported, dict[str, Entry]]:
     async with opened(tmp_path / "to.db", Clock(wall)) as disk:
         outcome = await import_(disk, source)
@@ -46,7 +50,7 @@ async def test_a_warm_cache_moves_to_another_machine(tmp_path: Path) -> None:
     assert found == KEPT
     async with opened(tmp_path / "to.db", Clock(Wall(NOW + 1))) as disk:
         assert await disk.purge(Selector("tag", "é")) == 1
-    assert not (tmp_path / "cache.export.part").exists()
+    assert names_in(tmp_path) == ["cache.export", "from.db", "to.db"]
 
 
 async def test_many_entries_go_in_several_parts(tmp_path: Path) -> None:
