@@ -30,6 +30,7 @@ from gateway.watch.warmer import Warmer
 
 if TYPE_CHECKING:
     from gateway.tiers.disk import DiskTier
+    from gateway.upstream.mcp.server import McpServer
 
 # What only some profiles need is imported where it is opened: a gateway over stdio starts with its agent.
 
@@ -84,15 +85,19 @@ async def open_gateway(
         memory = MemoryTier(profile.cache.memory, clock) if profile.cache.memory.enabled else None
         disk = await _open_disk(stack, profile, clock)
         downloads = await stack.enter_async_context(_cancelled_at_the_end())
-        upstreams = {name: await _open_upstream(stack, downloads, profile, name, environ) for name in profile.upstreams}
+        documents = [name for name, section in profile.upstreams.items() if section.type != "mcp"]
+        upstreams = {name: await _open_upstream(stack, downloads, profile, name, environ) for name in documents}
         stack.callback(downloads.cancel_scope.cancel)  # before the connections that they use are closed
         writes = await stack.enter_async_context(_finished_at_the_end())
         loads = await stack.enter_async_context(_cancelled_at_the_end())
         lower = [Metered(disk)] if disk is not None else []
         absent = ["disk"] if disk is None and profile.cache.disk.enabled else []
         pipeline = Pipeline(memory, lower, clock, loads=loads, writes=writes, absent=absent)
-        catalogue = Catalogue(profile, pipeline, upstreams)
+        servers = await _start_servers(stack, profile, environ)
+        catalogue = Catalogue(profile, pipeline, upstreams, servers)
         gateway = Gateway(profile, catalogue, pipeline, memory, disk, Warmer(catalogue, profile.warm), Changes())
+        for server in servers:
+            server.changed = partial(_new_definitions, gateway)
         if ahead:
             await _start_working_ahead(stack, gateway)
         yield gateway
@@ -102,7 +107,7 @@ async def _start_working_ahead(stack: AsyncExitStack, gateway: Gateway) -> None:
     services = await stack.enter_async_context(_cancelled_at_the_end())
     await services.start(gateway.warmer.run)
     for name, section in gateway.profile.upstreams.items():
-        if section.watch is not None:
+        if section.type != "mcp" and section.watch is not None:
             changed = partial(_new_release, gateway)
             watch = VersionWatch(gateway.catalogue.documents, name, section.watch.interval, changed)
             await services.start(watch.run)
@@ -118,6 +123,31 @@ async def _new_release(gateway: Gateway, upstream: str, _before: str, _latest: s
     finally:
         gateway.warmer.request()
         gateway.changes.announce()
+
+
+def _new_definitions(gateway: Gateway) -> None:
+    gateway.catalogue.refresh()
+    gateway.changes.announce()
+
+
+async def _start_servers(stack: AsyncExitStack, profile: Profile, environ: Mapping[str, str]) -> list[McpServer]:
+    """The MCP servers of a profile; one of which nothing is known yet is waited for, as long as it says."""
+    sections = {name: section for name, section in profile.upstreams.items() if section.type == "mcp"}
+    if not sections:
+        return []
+    from gateway.upstream.mcp.pins_file import PinsFile
+    from gateway.upstream.mcp.server import McpServer
+
+    services = await stack.enter_async_context(_cancelled_at_the_end())
+    servers = [
+        McpServer(name, section, PinsFile(profile.federation.pins, name), environ) for name, section in sections.items()
+    ]
+    for server in servers:
+        await services.start(server.run)
+    async with trio.open_nursery() as waiting:
+        for server in servers:
+            waiting.start_soon(server.wait_known)
+    return servers
 
 
 async def _open_disk(stack: AsyncExitStack, profile: Profile, clock: Clock) -> DiskTier | None:
@@ -167,6 +197,8 @@ async def _open_upstream(
                     flights=SingleFlight(downloads),
                 )
             )
+        case "mcp":
+            raise AssertionError("an MCP server has no documents")
         case _:
             assert_never(section)
 

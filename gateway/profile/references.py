@@ -11,12 +11,14 @@ import jsonschema_rs
 
 from gateway.profile.addresses import clashes
 from gateway.profile.faults import Finding, did_you_mean, listed, shown
+from gateway.profile.federated import federation_faults
 from gateway.profile.positions import KeyPath
 from gateway.profile.profile import Profile
 from gateway.profile.templates import fields
 from gateway.profile.tools import Fetch, Tool
 from gateway.profile.upstreams import Upstream
 from gateway.profile.upstreams.http import HttpUpstream
+from gateway.profile.upstreams.mcp import McpUpstream
 from gateway.profile.upstreams.npm import NpmUpstream
 
 _VERSION = frozenset({"version"})
@@ -49,6 +51,7 @@ def broken_references(profile: Profile, declared: Declared) -> tuple[Finding, ..
         findings += _tool(("tools", name), tool, profile, declared)
     for name, upstream in profile.upstreams.items():
         findings += _upstream(("upstreams", name), upstream)
+    findings += federation_faults(profile, declared.strategies)
     findings += clashes(profile.server, profile.admin)
     return tuple(findings)
 
@@ -84,6 +87,12 @@ def _fetch(path: KeyPath, fetch: Fetch, arguments: frozenset[str], upstream: Ups
     for name, value in fetch.headers.items():
         yield from _template((*path, "headers", name), value, arguments)
     yield from _release(path, fetch, arguments, upstream)
+    if isinstance(upstream, McpUpstream):
+        yield Finding(
+            (*path, "upstream"),
+            "an upstream of documents; the tools of an MCP server are federated as they are, under its prefix",
+            suggestion=None,
+        )
     if isinstance(upstream, NpmUpstream):
         for key in (key for key in ("query", "headers") if getattr(fetch, key)):
             yield Finding((*path, key), f"no {key}: a file of a package is named by path and version alone")

@@ -14,7 +14,9 @@ from gateway.profile.upstreams.urls import EndpointUrl
 Kind = Literal["tools", "resources", "prompts"]
 LogLevel = Literal["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"]
 
-Digest = Annotated[str, *matching("sha256:[0-9a-f]{64}", 'a hash such as "sha256:9f86d0…", as `gateway pins` prints it')]
+Digest = Annotated[
+    str, *matching("sha256:[0-9a-f]{64}", 'a hash such as "sha256:9f86d0…", as `gateway pins` prints it')
+]
 
 _PINNED = ("tools/", "resources/", "templates/", "prompts/")
 
@@ -36,7 +38,7 @@ class ToolRedefinition(Redefinition):
     strategy: Name | None = None
     """The name of a `[strategies.NAME]`, in place of the upstream's `strategy`."""
     read_only: bool | None = None
-    """Whether it only reads, whatever its server says; only then it is retried, and cached where there is a strategy."""
+    """Whether it only reads, whatever its server says: only then it is retried, and with a strategy cached."""
 
 
 class McpUpstream(Politeness):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import trio
 
 from gateway.errors import GatewayError, UpstreamError
-from gateway.upstream.mcp.model import Channel, Json
+from gateway.upstream.mcp.model import Answers, Channel, Json
 
 
 @dataclass(slots=True, eq=False)
@@ -20,6 +20,13 @@ class Question:
     params: Json
     answered: trio.Event = field(default_factory=trio.Event)
     answer: Json | UpstreamError | None = None
+
+    async def reply_to(self) -> Json:
+        """Wait for the answer; raises UpstreamError when there is to be none."""
+        await self.answered.wait()
+        if isinstance(self.answer, UpstreamError):
+            raise self.answer
+        return self.answer or {}
 
     def reply(self, answer: Json | UpstreamError) -> None:
         """Let the server know; only the first answer counts."""
@@ -45,7 +52,7 @@ class Conversation:
         """What the server waits for an answer to."""
 
     @property
-    def answers(self) -> Literal["at once", "in a new request", "never"]:
+    def answers(self) -> Answers:
         """How the client can be asked."""
         return self._channel.answers
 
@@ -78,13 +85,9 @@ class Conversation:
         self.question = Question(method, dict(params))
         self._news.set()
         try:
-            await self.question.answered.wait()
-            answer = self.question.answer
+            answer = await self.question.reply_to()
         finally:
             self.question = None
-        if isinstance(answer, UpstreamError):
-            raise answer
-        assert answer is not None
         return answer
 
     async def run(self, request: Callable[[Channel], Awaitable[Json]]) -> None:

@@ -45,7 +45,6 @@ async def open_http_streams(
 
     `lost` is called when the server does not know the session any more. Redirects are not followed.
     """
-    assert section.url is not None
     # The SDK leaves the generators of its event streams to the garbage collector, which Trio warns of and then does.
     warnings.filterwarnings("ignore", message="Async generator 'httpx2", category=ResourceWarning)
     headers = checked_headers(name, tuple(section.headers.items()))
@@ -74,7 +73,7 @@ async def open_http_streams(
             timeout=httpx2.Timeout(None),
         ) as client,
         streamable_http_client(
-            section.url, http_client=client, max_sse_event_size=section.max_response_size
+            section.url or "", http_client=client, max_sse_event_size=section.max_response_size
         ) as streams,
     ):
         yield streams

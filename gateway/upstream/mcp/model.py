@@ -49,20 +49,30 @@ class UpstreamRefused(UpstreamRejected):
         super().__init__(upstream, message)
 
 
-class Unasked(Exception):  # noqa: N818  # a signal to whoever called, not an error of anybody
+class Unasked(Exception):  # a signal to whoever called, not an error of anybody
     """A server wants to know something of the client before it goes on, on a request that belongs to no one client."""
+
+
+Answers = Literal["at once", "in a new request", "never", "elsewhere"]
+"""How a client can be asked something: by a request to it (handshake era), by an answer that wants another request
+(2026-07-28), or not at all. "elsewhere": the request is made for whoever wants its answer, and no one can be asked on
+their behalf; who is to be asked makes a request of their own."""
 
 
 class Channel(Protocol):
     """The way back to the client whose request is under way."""
 
-    answers: Literal["at once", "in a new request", "never"]
-    """How the client can be asked something: by a request to it (handshake era), by an answer that asks for another
-    request (2026-07-28), or not at all."""
-    capabilities: Mapping[str, Any]
-    """What the client says that it can do."""
-    log_level: str | None
-    """The least severe log message that it wants with this request; None where it wants none."""
+    @property
+    def answers(self) -> Answers:
+        """How the client can be asked something."""
+
+    @property
+    def capabilities(self) -> Mapping[str, Any]:
+        """What the client says that it can do."""
+
+    @property
+    def log_level(self) -> str | None:
+        """The least severe log message that it wants with this request; None where it wants none."""
 
     async def progress(self, progress: float, total: float | None, message: str | None) -> None:
         """Tell it how far its request is, if it wants to know."""
@@ -77,7 +87,7 @@ class Channel(Protocol):
 class Nobody:
     """The channel of a request that no one client waits for: nothing is told, nothing can be asked."""
 
-    answers: Literal["at once", "in a new request", "never"] = "never"
+    answers: Answers = "elsewhere"
     capabilities: Mapping[str, Any] = {}
     log_level: str | None = None
 
@@ -93,3 +103,14 @@ class Nobody:
 
 
 NOBODY = Nobody()
+
+
+class Onlooker(Nobody):
+    """The channel of a request whose answer many may share: the client that was first is told how far it is."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    async def progress(self, progress: float, total: float | None, message: str | None) -> None:
+        """Tell the first client."""
+        await self._channel.progress(progress, total, message)

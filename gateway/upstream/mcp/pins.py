@@ -95,15 +95,13 @@ class Pins:
             kind: tuple(pin.accepted for pin in self.kinds[kind].values() if pin.live and pin.accepted is not None)
             for kind in KINDS
         }
-        return Definitions(**found)
+        return Definitions(found["tools"], found["resources"], found["templates"], found["prompts"])
 
     def set_aside(self, kind: str) -> frozenset[str]:
         """The server's own names of the definitions that are neither listed nor called."""
         return frozenset(own for own, pin in self.kinds[kind].items() if pin.listed and not pin.live)
 
-    def reviewed(
-        self, now: Definitions, trust: Trust, declared: Mapping[str, str]
-    ) -> tuple[Pins, tuple[Change, ...]]:
+    def reviewed(self, now: Definitions, trust: Trust, declared: Mapping[str, str]) -> tuple[Pins, tuple[Change, ...]]:
         """The pins after the server has listed `now`, and what is set aside from now on."""
         kinds: dict[str, dict[str, Pin]] = {}
         changes: list[Change] = []

@@ -45,9 +45,7 @@ class PinsFile:
         except OSError as error:
             raise GatewayError(f"the pins in {self.path} can't be read: {error.strerror}") from error
         try:
-            if len(content) > MAX_SIZE:
-                raise ValueError("it is too large")
-            return _parse(json.loads(content))
+            return _parse(content)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             aside = self.path.with_suffix(".broken")
             with suppress(OSError):
@@ -115,7 +113,10 @@ def _as_json(pins: Pins) -> dict[str, Any]:
     return {"format": _FORMAT, **kinds}
 
 
-def _parse(content: dict[str, Any]) -> Pins:
+def _parse(text: bytes) -> Pins:
+    if len(text) > MAX_SIZE:
+        raise ValueError("it is too large")
+    content = json.loads(text)
     if content["format"] != _FORMAT:
         raise ValueError("another gateway wrote it, in a format that is not known here")
     kinds: dict[str, dict[str, Pin]] = {}

@@ -1,4 +1,4 @@
-"""One session with an MCP server, in either era: negotiated by the SDK, its requests and answers passed on as they are."""
+"""One session with an MCP server, in either era: the SDK negotiates, requests and answers are passed on as they are."""
 
 from __future__ import annotations
 
@@ -42,6 +42,11 @@ CLIENT = types.Implementation(name="gateway", version=__version__)
 _PAGES = 1000
 """Most pages of one list: a server whose list never ends is not followed for ever."""
 
+_LIST_CHANGED = (
+    types.ToolListChangedNotification,
+    types.PromptListChangedNotification,
+    types.ResourceListChangedNotification,
+)
 _GONE = (types.CONNECTION_CLOSED, types.REQUEST_TIMEOUT, UNAVAILABLE)
 
 
@@ -58,7 +63,7 @@ class Session:
             dispatcher=self._dispatcher,
             client_info=CLIENT,
             elicitation_callback=self._elicit if "elicitation" in features else None,
-            sampling_callback=self._sample if "sampling" in features else None,  # type: ignore[arg-type]
+            sampling_callback=self._sample if "sampling" in features else None,
             logging_callback=self._logged,
             message_handler=self._notified,
         )
@@ -212,7 +217,7 @@ class Session:
 
     def _passed_on(self, channel: Channel) -> Json:
         """Of the client's capabilities those that the profile passes on."""
-        if channel.answers == "never":
+        if channel.answers in ("never", "elsewhere"):
             return {}
         return {key: channel.capabilities[key] for key in self._section.client_features if key in channel.capabilities}
 
@@ -236,13 +241,19 @@ class Session:
     async def _elicit(
         self, context: ClientRequestContext, params: types.ElicitRequestParams
     ) -> types.ElicitResult | types.ErrorData:
-        return await self._asked("elicitation/create", params, types.ElicitResult)
+        answer: types.ElicitResult | types.ErrorData = await self._asked(
+            "elicitation/create", params, types.ElicitResult
+        )
+        return answer
 
     async def _sample(
         self, context: ClientRequestContext, params: types.CreateMessageRequestParams
     ) -> types.CreateMessageResultWithTools | types.CreateMessageResult | types.ErrorData:
         result = types.CreateMessageResultWithTools if params.tools else types.CreateMessageResult
-        return await self._asked("sampling/createMessage", params, result)
+        answer: types.CreateMessageResult | types.ErrorData = await self._asked(
+            "sampling/createMessage", params, result
+        )
+        return answer
 
     async def _asked(self, method: str, params: BaseModel, result: Any) -> Any:
         """What the one client says whose request is under way; with several nobody knows whom the server means."""
@@ -262,13 +273,12 @@ class Session:
         if len(self.under_way) == 1:
             await self.under_way[0].log(sent)
         else:
-            log.debug("an MCP server logs", upstream=self._name, level=params.level, data=printable(str(params.data), 500))
+            log.debug(
+                "an MCP server logs", upstream=self._name, level=params.level, data=printable(str(params.data), 500)
+            )
 
     async def _notified(self, message: types.ServerNotification | Exception) -> None:
-        if isinstance(
-            message,
-            types.ToolListChangedNotification | types.PromptListChangedNotification | types.ResourceListChangedNotification,
-        ):
+        if isinstance(message, _LIST_CHANGED):
             self.changed.set()
         await trio.lowlevel.checkpoint()
 
