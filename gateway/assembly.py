@@ -146,7 +146,7 @@ async def _start_servers(stack: AsyncExitStack, profile: Profile, environ: Mappi
         await services.start(server.run)
     async with trio.open_nursery() as waiting:
         for server in servers:
-            waiting.start_soon(server.wait_known)
+            waiting.start_soon(server.wait_known, server.section.start_patience)
     return servers
 
 

@@ -72,6 +72,7 @@ class FederatedCalls:
             "tools/call",
             params,
             asking.channel,
+            of=("tools", tool.own),
             idempotent=tool.read_only and not asking.answers,
             caller=asking.caller,
         )
@@ -91,7 +92,7 @@ class FederatedCalls:
         self, tool: Federated, policy: Policy, arguments: Json, channel: Channel, _stale: Entry | None
     ) -> Loaded:
         params = {"name": tool.own, "arguments": arguments}
-        result = await tool.server.request("tools/call", params, channel, idempotent=True)
+        result = await tool.server.request("tools/call", params, channel, of=("tools", tool.own), idempotent=True)
         entry = new_entry(
             _payload(tool.server, result),
             replace(policy, upstream_freshness=UpstreamFreshness.IGNORE),  # a result says nothing of its freshness
@@ -135,7 +136,12 @@ class FederatedCalls:
     async def _read_now(self, server: McpServer, own: str, asking: Asking) -> Json:
         params = {"uri": own, **_own_meta(asking), **asking.answers}
         result = await server.request(
-            "resources/read", params, asking.channel, idempotent=not asking.answers, caller=asking.caller
+            "resources/read",
+            params,
+            asking.channel,
+            of=("resources", own),
+            idempotent=not asking.answers,
+            caller=asking.caller,
         )
         result = _without_stamp(_led_back(server, result))
         if result.get("resultType") == "input_required":
@@ -145,7 +151,8 @@ class FederatedCalls:
     async def _load_resource(
         self, server: McpServer, own: str, policy: Policy, asking: Asking, _stale: Entry | None
     ) -> Loaded:
-        result = await server.request("resources/read", {"uri": own}, Onlooker(asking.channel), idempotent=True)
+        onlooker = Onlooker(asking.channel)
+        result = await server.request("resources/read", {"uri": own}, onlooker, of=("resources", own), idempotent=True)
         directives = SILENT
         if "ttlMs" in result:
             # Who shows no credential may be anybody, so what is for one client alone is not kept for them.
@@ -161,7 +168,12 @@ class FederatedCalls:
         prompt = self._federation.prompt(name)
         params = {"name": prompt.own, "arguments": dict(arguments or {}), **_own_meta(asking), **asking.answers}
         result = await prompt.server.request(
-            "prompts/get", params, asking.channel, idempotent=not asking.answers, caller=asking.caller
+            "prompts/get",
+            params,
+            asking.channel,
+            of=("prompts", prompt.own),
+            idempotent=not asking.answers,
+            caller=asking.caller,
         )
         return _without_stamp(_led_back(prompt.server, result))
 
@@ -171,12 +183,14 @@ class FederatedCalls:
         Raises UnknownPrompt, UnknownResource, ToolError and UpstreamError.
         """
         if ref["type"] == "ref/prompt":
-            found, own = self._federation.prompt(ref["name"]), "name"
+            found, own, kind = self._federation.prompt(ref["name"]), "name", "prompts"
         else:
-            found, own = self._federation.template(ref["uri"]), "uri"
+            found, own, kind = self._federation.template(ref["uri"]), "uri", "templates"
         params = {**rest, "ref": {**ref, own: found.own}}
         return _without_stamp(
-            await found.server.request("completion/complete", params, asking.channel, idempotent=True)
+            await found.server.request(
+                "completion/complete", params, asking.channel, of=(kind, found.own), idempotent=True
+            )
         )
 
 

@@ -15,7 +15,7 @@ from gateway.pipeline.glob import Glob
 from gateway.pipeline.model import Policy
 from gateway.profile.upstreams.mcp import McpUpstream, Redefinition, ToolRedefinition, uri_prefix
 from gateway.upstream.mcp.model import KINDS, Json, own_name
-from gateway.upstream.mcp.pins import digest
+from gateway.upstream.mcp.pins import digest, set_aside_message
 from gateway.upstream.printable import printable
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Federation:
                     taken.add(each.name)
                     by_kind[kind][each.name] = each
                 for own in server.pins.set_aside(kind):
-                    aside[kind].setdefault(self._name(server, kind, own), f"{server.name} {kind}/{own}")
+                    aside[kind].setdefault(self._name(server, kind, own), set_aside_message(server.name, kind, own))
         self._by_kind, self._aside, self._refused = by_kind, aside, refused
         self.version += 1
 
@@ -141,11 +141,7 @@ class Federation:
     def _found(self, kind: str, name: str) -> Federated | None:
         found = self._by_kind[kind].get(name)
         if found is None and name in self._aside[kind]:
-            which = printable(self._aside[kind][name], 200)
-            raise ToolError(
-                f"{printable(name, 100)} is set aside: it was never accepted, or its server has changed it since. "
-                f"The operator can look at it and accept it: gateway pins accept {which}"
-            )
+            raise ToolError(self._aside[kind][name])
         return found
 
     def _of(self, server: McpServer, kind: str) -> Iterator[Federated]:

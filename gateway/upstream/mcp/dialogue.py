@@ -54,11 +54,19 @@ class Dialogue:
         self._parked: dict[str, tuple[str, Conversation]] = {}
 
     async def request(
-        self, method: str, params: Json, channel: Channel, *, idempotent: bool = False, caller: str = ""
+        self,
+        method: str,
+        params: Json,
+        channel: Channel,
+        *,
+        idempotent: bool = False,
+        caller: str = "",
+        guard: Callable[[], None] = lambda: None,
     ) -> Json:
         """The server's result; one of `resultType` "input_required" where the client has to come back with answers.
 
-        `caller` says whose the request is: a state that another caller was given is refused. Raises UpstreamError,
+        `caller` says whose the request is: a state that another caller was given is refused. `guard` is called once
+        there is a session, and may raise what speaks against making the request of it. Raises UpstreamError,
         and Unasked where the server wants to know something and the request is nobody's. Cancelling gives it up.
         """
         binding = f"{caller}\0{method}\0{params.get('name', params.get('uri', ''))}"
@@ -68,7 +76,7 @@ class Dialogue:
         if isinstance(state, str):
             params = {**params, "requestState": self._unsealed(state, binding)}
         for _ in range(_ROUNDS):
-            conversation = await self._begin(method, params, channel, idempotent)
+            conversation = await self._begin(method, params, channel, idempotent, guard)
             result = await self._carried_on(conversation, channel, binding)
             if result.get("resultType") != "input_required" or _is_parked(result):
                 return result
@@ -85,11 +93,14 @@ class Dialogue:
             }
         raise UpstreamRejected(self._name, f"it wanted to know more after {_ROUNDS} answers")
 
-    async def _begin(self, method: str, params: Json, channel: Channel, idempotent: bool) -> Conversation:
+    async def _begin(
+        self, method: str, params: Json, channel: Channel, idempotent: bool, guard: Callable[[], None]
+    ) -> Conversation:
         """A conversation that has an answer or a question."""
 
         async def attempt() -> Conversation:
             session = await self._connected()
+            guard()
             conversation = Conversation(self._name, channel)
             self._nursery.start_soon(conversation.run, partial(session.request, method, params))
             try:

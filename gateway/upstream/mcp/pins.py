@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from gateway.upstream.mcp.model import KINDS, Definitions, Json, own_name
+from gateway.upstream.printable import printable
 
 _LISTED = {
     "resources": ("uri", "name", "title", "description", "mimeType"),
@@ -43,6 +44,15 @@ def _text(kind: str, definition: Mapping[str, Any], indent: int | None) -> str:
     keys = _LISTED.get(kind)
     counts = {key: value for key, value in definition.items() if (key in keys if keys else key != "_meta")}
     return json.dumps(counts, sort_keys=True, indent=indent, separators=(",", ":") if indent is None else None)
+
+
+def set_aside_message(upstream: str, kind: str, own: str) -> str:
+    """What a caller is told who asks for a definition that is set aside."""
+    which = printable(f"{kind}/{own}", 200)
+    return (
+        f"{which} is set aside: it was never accepted, or its server has changed it since. "
+        f"The operator can look at it and accept it: gateway pins accept {upstream} {which}"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +139,15 @@ class Pins:
                 kinds[kind][own] = replace(pin, accepted=pin.pending, pending=None)
                 accepted.append(f"{kind}/{own}")
         return Pins(kinds), tuple(accepted)
+
+    def without(self, names: frozenset[str]) -> Pins:
+        """The pins as if the definitions of `names` had never been seen."""
+        return Pins(
+            {
+                kind: {own: pin for own, pin in self.kinds[kind].items() if f"{kind}/{own}" not in names}
+                for kind in KINDS
+            }
+        )
 
 
 def _differ(kind: str, before: Pin, pin: Pin) -> bool:

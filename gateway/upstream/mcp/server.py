@@ -10,12 +10,12 @@ from typing import Any
 import structlog
 import trio
 
-from gateway.errors import GatewayError, UpstreamError, UpstreamUnavailable
+from gateway.errors import GatewayError, UpstreamError, UpstreamRejected, UpstreamUnavailable
 from gateway.profile.units import format_duration
 from gateway.profile.upstreams.mcp import McpUpstream
 from gateway.upstream.mcp.dialogue import Dialogue
 from gateway.upstream.mcp.model import Channel, Definitions, Json
-from gateway.upstream.mcp.pins import Pins
+from gateway.upstream.mcp.pins import Pins, set_aside_message
 from gateway.upstream.mcp.pins_file import PinsFile
 from gateway.upstream.mcp.review import review
 from gateway.upstream.mcp.session import Session
@@ -91,20 +91,37 @@ class McpServer:
         return max(0.0, self._due(self._session) - trio.current_time())
 
     async def request(
-        self, method: str, params: Json, channel: Channel, *, idempotent: bool = False, caller: str = ""
+        self,
+        method: str,
+        params: Json,
+        channel: Channel,
+        *,
+        of: tuple[str, str],
+        idempotent: bool = False,
+        caller: str = "",
     ) -> Json:
-        """The server's result to a request of a client, as `Dialogue.request` says."""
+        """The server's result to a request of a client, as `Dialogue.request` says.
+
+        `of` is the kind and the server's own name of the definition that it is about: where that turns out to be set
+        aside, now that the server is there, UpstreamRejected is raised and nothing is sent.
+        """
         if self._dialogue is None:
             raise UpstreamUnavailable(self.name, "the gateway is closing")
         try:
-            return await self._dialogue.request(method, params, channel, idempotent=idempotent, caller=caller)
+            return await self._dialogue.request(
+                method, params, channel, idempotent=idempotent, caller=caller, guard=partial(self._guard, *of)
+            )
         except UpstreamUnavailable:
             self._suspect.set()
             raise
 
-    async def wait_known(self) -> None:
-        """Wait until its definitions are known, for at most `start_patience`; not for one that is not there."""
-        with trio.move_on_after(self.section.start_patience):
+    def _guard(self, kind: str, own: str) -> None:
+        if own in self.pins.set_aside(kind):
+            raise UpstreamRejected(self.name, set_aside_message(self.name, kind, own))
+
+    async def wait_known(self, patience: float) -> None:
+        """Wait until its definitions are known, for at most so many seconds; not for one that is not there."""
+        with trio.move_on_after(patience):
             while not self.known.is_set() and self._failure is None:
                 await self._news.wait()
 
