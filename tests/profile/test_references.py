@@ -223,7 +223,7 @@ def test_no_strategies(folder: Folder) -> None:
 def test_a_faulty_upstream_is_declared(folder: Folder) -> None:
     """An upstream whose own table is faulty is no unknown upstream."""
     assert folder.lines(PROFILE.replace('"npm"', '"nmp"').replace('"docs"', '"package"')) == [
-        'p.toml:7:8: upstreams.package.type: expected "http" or "npm", found "nmp"'
+        'p.toml:7:8: upstreams.package.type: expected "http", "mcp" or "npm", found "nmp"'
     ]
 
 

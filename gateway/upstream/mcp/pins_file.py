@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from gateway.atomic import write_atomically
 from gateway.errors import GatewayError
 from gateway.upstream.mcp.model import KINDS
 from gateway.upstream.mcp.pins import Pin, Pins
@@ -88,18 +87,7 @@ class PinsFile:
             yield
 
     def _write(self, pins: Pins) -> None:
-        content = json.dumps(_as_json(pins), indent=1).encode()
-        handle, name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(self.path)
-        except BaseException:
-            with suppress(OSError):
-                Path(name).unlink()
-            raise
+        write_atomically(self.path, json.dumps(_as_json(pins), indent=1).encode(), mode=0o600)
 
 
 def _as_json(pins: Pins) -> dict[str, Any]:
