@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -101,11 +102,15 @@ def cache_routes(gateway: Gateway) -> Blueprint:
     @validate_response(PurgeAnswer)
     async def purge(data: PurgeRequest) -> PurgeAnswer:
         """Purge in every tier; answers once that is durable."""
-        return PurgeAnswer(purged=await gateway.purge(data.selector, soft=data.soft))
+        return PurgeAnswer(purged=await gateway.pipeline.purge(data.selector, soft=data.soft))
 
     @routes.post("/warm")
     async def warm() -> Response:
-        """Make the calls of `[warm]` now; the answer is a line of JSON for each step."""
+        """Make the calls of `[warm]` now; the answer is a line of JSON for each step.
+
+        Rounds are made one at a time: who asks while one is under way is told of that one, unless something was purged
+        since it began. A client that leaves does not stop the round.
+        """
         return Response(_warming(gateway), mimetype="application/x-ndjson")
 
     @routes.post("/verify")
@@ -169,15 +174,8 @@ def cache_file(profile: Profile) -> Path:
 
 
 async def _warming(gateway: Gateway) -> AsyncIterator[bytes]:
-    send, receive = trio.open_memory_channel[Progress](float("inf"))
-
-    async def warm() -> None:
-        with send:
-            await gateway.warmer.warm(send.send_nowait)
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(warm)
-        async for progress in receive:
+    async with aclosing(gateway.warmer.steps()) as steps:
+        async for progress in steps:
             yield orjson.dumps(progress, option=orjson.OPT_APPEND_NEWLINE)
 
 
