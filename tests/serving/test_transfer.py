@@ -32,9 +32,12 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def left(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
 @asynccontextmanager
 async def opened(folder: Path) -> AsyncIterator[Gateway]:
-    folder.mkdir(exist_ok=True)
     async with open_gateway(profile_of(folder, DISK.format(folder=folder)), {}, ahead=False) as gateway:
         yield gateway
 
@@ -70,15 +73,15 @@ async def test_an_export_whose_client_leaves_before_it_begins_leaves_nothing(tmp
         await trio.sleep_forever()
 
     async def send(_event: Any) -> None:
-        assert list(temporary.iterdir()) == []
+        assert left(temporary) == []
         raise BrokenPipeError
 
-    async with opened(tmp_path / "one") as gateway:
+    async with opened(tmp_path) as gateway:
         assert gateway.disk is not None
         await gateway.disk.put({"a": entry()})
         with pytest.RaisesGroup(BrokenPipeError, flatten_subgroups=True):
             await site_of(gateway)(asked("GET", "/api/cache/export"), receive, send)
-    assert list(temporary.iterdir()) == []
+    assert left(temporary) == []
 
 
 async def test_an_import_is_taken_no_faster_than_it_is_written(
@@ -105,7 +108,7 @@ async def test_an_import_is_taken_no_faster_than_it_is_written(
     async def send(event: Any) -> None:
         answered.extend(event.get("body", b""))
 
-    async with opened(tmp_path / "one") as gateway, trio.open_nursery() as nursery:
+    async with opened(tmp_path) as gateway, trio.open_nursery() as nursery:
         monkeypatch.setattr(trio.to_thread, "run_sync", slowly)
         nursery.start_soon(partial(site_of(gateway), asked("POST", "/api/cache/import"), receive, send))
         for _ in range(2000):
@@ -113,4 +116,4 @@ async def test_an_import_is_taken_no_faster_than_it_is_written(
         assert 1_000_000 <= taken <= 3_000_000
         room.set()
     assert b"not a cache export" in answered
-    assert list(temporary.iterdir()) == []
+    assert left(temporary) == []
