@@ -76,7 +76,7 @@ class DiskTier:
         path = Path(section.path).expanduser().absolute()
         codec = Codec(section.compression_threshold, section.compression_gain, pool_size)
         self._store = Store(path, codec, ttl=section.ttl, max_size=section.max_size)
-        self.file = DiskFile(self._store, clock, existing=existing)
+        self.file = DiskFile(self._store, clock, existing=existing, keep_damaged=section.keep_damaged)
         self._queue = JobQueue()
         self._untidy = trio.Event()
         self._paces: dict[Callable[..., int], Pace] = {}
