@@ -78,6 +78,12 @@ class Purges:
         if self._holds:
             self._log.append((self.generation, selector))
 
+    def spared(self, generation: int, key: str) -> bool:
+        """Whether no purge since `generation` can have been about `key`, of whose tags nothing is known."""
+        return not any(
+            since > generation and (selector.kind != "key" or selector.value == key) for since, selector in self._log
+        )
+
     def allows(self, generation: int, key: str, tags: Iterable[str]) -> bool:
         """Whether no purge since `generation` was about this entry."""
         return not any(since > generation and selector.matches(key, tags) for since, selector in self._log)

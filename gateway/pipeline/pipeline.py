@@ -190,7 +190,8 @@ class Pipeline:
             try:
                 loaded = await request.load(stale)
             except UpstreamError as error:
-                self._failures.record(request.key, error, request.policy, self.clock())
+                if self._purges.spared(generation, request.key):  # after a purge, everything is worth a try
+                    self._failures.record(request.key, error, request.policy, self.clock())
                 raise
             entries = dict(loaded.companions)
             if loaded.keep:

@@ -1,16 +1,11 @@
-"""One GET to one upstream, politely: in its turn, again when it fails, never longer than the profile allows.
-
-The order is deadline > concurrency > retry > rate > pool. The rate limit is inside the retry, because the upstream
-counts tries; the concurrency limit is outside, because a slot that is given up while pausing would let a failing
-upstream be asked by ever more callers.
-"""
+"""One request to one upstream by HTTP, and its answer, whole and bounded; when and how often, the policies say."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
@@ -23,38 +18,60 @@ from gateway.pipeline.directives import SILENT, Directives, parse_directives
 from gateway.profile.upstreams.policies import Politeness
 from gateway.upstream.body import Bound, read_body
 from gateway.upstream.egress import Resolver, VettedBackend, resolve
-from gateway.upstream.failures import Doing, broken_off, deadline, refuse_status, translated
+from gateway.upstream.failures import broken_off, no_document, refuse_status, translated
 from gateway.upstream.headers import Header, checked_headers
-from gateway.upstream.limit import TokenBucket
 from gateway.upstream.model import Validators
-from gateway.upstream.retry import Draw, pauses, retrying
+from gateway.upstream.policies import Policies
+from gateway.upstream.policies.deadline import Doing
+from gateway.upstream.policies.retry import Draw
 from gateway.upstream.transport import PoolTransport
 
 USER_AGENT = f"gateway/{__version__}"
 
 
+_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  # RFC 9110, section 9.2.2
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A request to send. Headers and body may hold credentials, so they are in no representation of it."""
+
+    method: str
+    url: httpx2.URL
+    headers: Sequence[Header] = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)
+    """Its Content-Type is one of `headers`; its Content-Length is not."""
+    validators: Validators | None = None
+    """Make the request conditional (RFC 9110, section 13.1)."""
+    bound: Bound | None = None
+    """Stands in for the section's `max_response_size`."""
+    coding: str = "gzip"
+    """What the upstream is told that it may compress with."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A 200, or a 304 to a conditional request: decompressed, within its bound, otherwise as the upstream sent it."""
+    """A success, or a 304 to a conditional request: decompressed, within its bound, otherwise as it was sent."""
 
     body: bytes
     content_type: str
     validators: Validators
     not_modified: bool = False
     directives: Directives = SILENT
+    status: int = 200
+    headers: Sequence[Header] = field(default=(), repr=False, compare=False)
+    """In the order in which they came, names in lower case."""
 
 
 class Client:
     """The one way to ask an upstream by HTTP. Safe for concurrent use; made by `open_client`."""
 
-    def __init__(self, upstream: str, section: Politeness, http: httpx2.AsyncClient, draw: Draw) -> None:
+    def __init__(self, upstream: str, section: Politeness, http: httpx2.AsyncClient, policies: Policies) -> None:
         self.upstream = upstream
         self.bound = Bound(section.max_response_size, "max_response_size")
+        self.policies = policies
         self._section = section
         self._http = http
-        self._draw = draw
-        self._slots = trio.CapacityLimiter(section.max_concurrent)
-        self._bucket = TokenBucket(section.rate_limit)
 
     async def get(
         self,
@@ -65,45 +82,51 @@ class Client:
         bound: Bound | None = None,
         coding: str = "gzip",
     ) -> Answer:
-        """The document at `url`, within the section's timeout, all waits and tries together.
+        """The document at `url`: as `send` does, and UpstreamInvalid for a success that brings no document."""
+        answer = await self.send(Outgoing("GET", url, headers, b"", validators, bound, coding))
+        if answer.status not in (200, 203, 304):
+            raise no_document(self.upstream, answer.status, url)
+        return answer
 
-        `validators` make the request conditional (RFC 9110, section 13.1). `bound` stands in for the section's
-        `max_response_size`. `coding` is what the upstream is told that it may compress with.
+    async def send(self, request: Outgoing, *, idempotent: bool | None = None) -> Answer:
+        """The answer to `request`, within the section's timeout, all waits and tries together.
+
+        An answer is a success (200 to 205; the body may be empty) or a 304 to a conditional request. `idempotent` is
+        whether it may be sent more than once; by default its method says (RFC 9110, section 9.2.2).
         Raises UpstreamError, saying what happened and which key of the profile decides it; a redirect is an error and
         nothing is sent to where it points. Cancelling closes the connection that was in use.
         """
-        conditions = _conditions(validators)
-        send = checked_headers(self.upstream, headers, [("Accept-Encoding", coding), *conditions])
-        section = self._section
+        conditions = _conditions(request.validators)
+        own = [("Accept-Encoding", request.coding), *conditions]
+        headers = checked_headers(self.upstream, request.headers, own)
         doing = Doing()
-        doing.now = f"waiting for its turn (upstreams.{self.upstream}.max_concurrent)"
-        with deadline(self.upstream, section.timeout, doing):
-            async with self._slots:
-                attempt = partial(self._try, url, send, bool(conditions), bound or self.bound, doing)
-                return await retrying(attempt, pauses(section.retries, section.retry_delay, self._draw))
+        attempt = partial(self._try, request, headers, bool(conditions), doing)
+        if idempotent is None:
+            idempotent = request.method in _IDEMPOTENT
+        return await self.policies.ask(attempt, idempotent=idempotent, doing=doing)
 
     async def _try(
-        self,
-        url: httpx2.URL,
-        headers: list[tuple[bytes, bytes]],
-        conditional: bool,
-        bound: Bound,
-        doing: Doing,
+        self, request: Outgoing, headers: list[tuple[bytes, bytes]], conditional: bool, doing: Doing
     ) -> Answer:
-        doing.now = f"waiting for its turn (upstreams.{self.upstream}.rate_limit)"
-        await self._bucket.take()
-        doing.now = "waiting for the upstream"
-        idle_timeout = self._section.pool.idle_timeout
+        url, idle_timeout = request.url, self._section.pool.idle_timeout
         with translated(self.upstream, url, idle_timeout):
-            async with self._http.stream("GET", url, headers=headers) as response:
+            sending = self._http.stream(request.method, url, headers=headers, content=request.body or None)
+            async with sending as response:
                 refuse_status(self.upstream, url, response, conditional=conditional)
                 doing.now = "reading the answer"
                 with broken_off(self.upstream, url, idle_timeout):
-                    body = await read_body(self.upstream, response, bound)
-        doing.now = "waiting to try again"
-        content_type = response.headers.get("content-type", "")
-        directives = parse_directives({name.lower(): value for name, value in response.headers.items()})
-        return Answer(body, content_type, _validators(response), response.status_code == 304, directives)
+                    # What an answer to HEAD declares is not its own size (RFC 9110, section 9.3.2).
+                    bound = request.bound or self.bound
+                    body = await read_body(self.upstream, response, bound) if request.method != "HEAD" else b""
+        return Answer(
+            body,
+            response.headers.get("content-type", ""),
+            _validators(response),
+            response.status_code == 304,
+            parse_directives(dict(response.headers.items())),
+            response.status_code,
+            tuple(response.headers.multi_items()),
+        )
 
 
 @asynccontextmanager
@@ -135,7 +158,7 @@ async def open_client(
             timeout=httpx2.Timeout(None, read=section.pool.idle_timeout),
         ) as http,
     ):
-        yield Client(upstream, section, http, draw)
+        yield Client(upstream, section, http, Policies(upstream, section, draw))
 
 
 def _conditions(validators: Validators | None) -> list[Header]:

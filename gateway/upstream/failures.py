@@ -11,12 +11,11 @@ from urllib.parse import urlsplit
 import h11
 import httpcore2
 import httpx2
-import trio
 
 from gateway.errors import UpstreamInvalid, UpstreamNotFound, UpstreamRejected, UpstreamUnavailable
 from gateway.profile.units import format_duration
+from gateway.upstream.policies.retry import AskedToWait
 from gateway.upstream.printable import printable
-from gateway.upstream.retry import AskedToWait
 
 
 def shown(url: httpx2.URL | str) -> str:
@@ -24,24 +23,6 @@ def shown(url: httpx2.URL | str) -> str:
     parts = urlsplit(str(url))
     host = parts.netloc.rpartition("@")[2]
     return printable(f"{parts.scheme}://{host}{parts.path}" if host else parts.path, 200)
-
-
-class Doing:
-    """What a request waits for at the moment, for the sentence about the deadline that it may miss."""
-
-    def __init__(self) -> None:
-        self.now = "waiting"
-
-
-@contextmanager
-def deadline(upstream: str, seconds: float, doing: Doing) -> Iterator[None]:
-    """A scope that ends after `seconds`, then raising UpstreamUnavailable with what was being done."""
-    try:
-        with trio.fail_after(seconds):
-            yield
-    except trio.TooSlowError:
-        limit = f"{format_duration(seconds)} (upstreams.{upstream}.timeout)"
-        raise UpstreamUnavailable(upstream, f"no answer within {limit}: it was still {doing.now}") from None
 
 
 @contextmanager
@@ -79,12 +60,14 @@ def broken_off(upstream: str, url: httpx2.URL, idle_timeout: float) -> Iterator[
 
 
 def refuse_status(upstream: str, url: httpx2.URL, response: httpx2.Response, *, conditional: bool) -> None:
-    """Raise what the status of an answer means, unless it is 200, 203 or an expected 304 (RFC 9110, section 15)."""
+    """Raise what the status of an answer means, unless it is a success or an expected 304 (RFC 9110, section 15).
+
+    Of the successes only a part of what was asked for is none: a range is never asked for.
+    """
     status = response.status_code
-    if status in (200, 203) or (status == 304 and conditional):
+    if 200 <= status <= 205 or (status == 304 and conditional):
         return
-    name = httpx2.codes.get_reason_phrase(status)
-    said = f"answered {status} {name}".rstrip() + f" for {shown(url)}"
+    said = _answered(status, url)
     if status in (404, 410):
         raise UpstreamNotFound(upstream, said)
     if status == 429 or status >= 500:
@@ -98,7 +81,16 @@ def refuse_status(upstream: str, url: httpx2.URL, response: httpx2.Response, *, 
         raise UpstreamRejected(upstream, said + to)
     if 400 <= status < 500:
         raise UpstreamRejected(upstream, said)
-    raise UpstreamInvalid(upstream, f"{said}, where a whole document was expected")
+    raise no_document(upstream, status, url)
+
+
+def no_document(upstream: str, status: int, url: httpx2.URL) -> UpstreamInvalid:
+    """A success without the document that was asked for: nothing, a part, or a promise of it."""
+    return UpstreamInvalid(upstream, f"{_answered(status, url)}, where a whole document was expected")
+
+
+def _answered(status: int, url: httpx2.URL) -> str:
+    return f"answered {status} {httpx2.codes.get_reason_phrase(status)}".rstrip() + f" for {shown(url)}"
 
 
 def _silent(upstream: str, where: str, idle_timeout: float) -> UpstreamUnavailable:

@@ -11,6 +11,10 @@ from gateway.pipeline.directives import SILENT, Directives
 
 JSON = "application/json"
 
+_LONG = 512
+_READABLE = 256
+"""Characters of a path and a release up to which both stand in a document's name, and how many of a longer path do."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -28,11 +32,14 @@ class Wanted:
         """The canonical name under which the document is cached; two different documents never share one.
 
         The path and the release are readable, after a `#` that no path has. Query and headers stand there as a hash:
-        they can hold a credential, and the name is logged and kept on disk.
+        they can hold a credential, and the name is logged and kept on disk. So does all of a document whose path and
+        release are long, behind the beginning of its path: agents choose parts of both.
         """
         if self.listing:
             return "#releases"
         release = f"#{self.version}" if self.version is not None else ""
+        if len(self.path) + len(release) > _LONG:
+            return f"{self.path[:_READABLE]}?{_hash(self.path, self.version, self.query, self.headers)}"
         more = f"?{_hash(self.query, self.headers)}" if self.query or self.headers else ""
         return f"{self.path}{release}{more}"
 

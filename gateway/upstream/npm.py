@@ -21,11 +21,11 @@ from gateway.upstream.body import Bound
 from gateway.upstream.client import Answer, Client, open_client
 from gateway.upstream.content import checked_body, media_type_of
 from gateway.upstream.egress import Resolver, resolve
-from gateway.upstream.failures import Doing, deadline
 from gateway.upstream.glob import Glob
 from gateway.upstream.integrity import verify
 from gateway.upstream.model import JSON, Fetched, Validators, Wanted
 from gateway.upstream.packument import ABBREVIATED, Dist, parse_cdn_listing, parse_listing, parse_packument
+from gateway.upstream.policies.deadline import Doing, deadline
 from gateway.upstream.printable import printable
 from gateway.upstream.registry import NpmEnvironment, Registry, find_registry
 from gateway.upstream.tarball import Package, Unpacking, unpack

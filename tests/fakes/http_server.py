@@ -18,6 +18,7 @@ class Request:
     method: str
     target: str
     headers: dict[str, str]
+    body: bytes = b""
 
 
 def answer(
@@ -144,7 +145,14 @@ async def _read_request(stream: trio.SocketStream) -> Request | None:
         if head.startswith(b"\x16\x03"):  # a TLS handshake
             await stream.send_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
             return None
-    first, *lines = head.decode("latin-1").split("\r\n\r\n")[0].split("\r\n")
+    head, _, body = head.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
     method, target, _ = first.split(" ", 2)
     pairs = (line.partition(":") for line in lines)
-    return Request(method, target, {name.lower(): value.strip() for name, _, value in pairs})
+    headers = {name.lower(): value.strip() for name, _, value in pairs}
+    while len(body) < int(headers.get("content-length", "0")):
+        data = await stream.receive_some()
+        if not data:
+            return None
+        body += data
+    return Request(method, target, headers, body)

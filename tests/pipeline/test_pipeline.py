@@ -346,6 +346,26 @@ async def test_a_purge_forgets_failures(autojump_clock: trio.testing.MockClock, 
     assert (await rig.pipeline.get(rig.origin.request(policy=policy))).status is Status.MISS
 
 
+@pytest.mark.parametrize("selector", [*SELECTORS, Selector("key", "other")])
+async def test_a_load_from_before_a_purge_leaves_no_failure_behind(
+    autojump_clock: trio.testing.MockClock, rig: Rig, selector: Selector
+) -> None:
+    """It fails after the purge: the next caller asks the upstream all the same, unless another key was purged."""
+    policy = Policy("s", ttl=100, negative=Negative(upstream_error=1000))
+    rig.origin.error = UpstreamUnavailable("u", "down")
+
+    async def ask() -> None:
+        with pytest.raises(UpstreamUnavailable):
+            await rig.pipeline.get(rig.origin.request(policy=policy))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        await trio.sleep(0.5)
+        await rig.pipeline.purge(selector)
+    await ask()
+    assert rig.origin.loads == (1 if selector.value == "other" else 2)
+
+
 @pytest.mark.parametrize(("tiers", "then"), [({"memory"}, "memory"), ({"disk"}, "disk"), (set(), "upstream")])
 async def test_a_strategy_chooses_its_tiers(
     autojump_clock: trio.testing.MockClock, rig: Rig, tiers: set[str], then: str

@@ -12,7 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from gateway import __version__
 from gateway.errors import UpstreamError, UpstreamInvalid, UpstreamNotFound, UpstreamRejected, UpstreamUnavailable
-from gateway.upstream.client import Answer, Client, open_client
+from gateway.upstream.client import Answer, Client, Outgoing, open_client
 from gateway.upstream.model import Validators
 from tests.fakes.http_server import HttpServer, answer, cut_off, reset, silent, then_silent
 from tests.upstream.asking import failure, get, section
@@ -66,6 +66,61 @@ async def test_proxies_netrc_and_cookies_are_ignored(
     assert "canary" not in str(server.requests)
 
 
+# Other methods.
+
+
+async def test_a_request_with_a_body(server: HttpServer) -> None:
+    """Method, headers and body arrive as they were given; status, headers and body of the answer come back."""
+    created = answer(b'{"id": 7}', status="201 Created", headers={"Location": "/docs/7", "Link": "<a>", "X-Next": "b"})
+    server.on("/docs", created)
+    body = '{"name": "Bütton"}'.encode()
+    async with open_client("api", section()) as client:
+        request = Outgoing("POST", httpx2.URL(f"{server.url}/docs"), [("Content-Type", "application/json")], body)
+        got = await client.send(request)
+    assert (got.status, got.body) == (201, b'{"id": 7}')
+    assert dict(got.headers)["location"] == "/docs/7"
+    (sent,) = server.requests
+    assert (sent.method, sent.body, sent.headers["content-type"]) == ("POST", body, "application/json")
+
+
+@pytest.mark.parametrize("head", ["204 No Content", "205 Reset Content\r\nContent-Length: 0"])
+async def test_an_answer_without_a_body(server: HttpServer, head: str) -> None:
+    """The success is the answer; the connection is fit for the next request."""
+    server.on("/docs/7", f"HTTP/1.1 {head}\r\n\r\n".encode())
+    async with open_client("api", section()) as client:
+        for _ in range(2):
+            got = await client.send(Outgoing("DELETE", httpx2.URL(f"{server.url}/docs/7")))
+            assert (got.status, got.body) == (int(head[:3]), b"")
+    assert server.connections == 1
+
+
+async def test_the_answer_to_head_has_no_body(server: HttpServer) -> None:
+    """The size that it declares is the document's, and may be beyond the bound."""
+    server.on("/doc", b'HTTP/1.1 200 OK\r\nContent-Length: 9000000000\r\nETag: "1"\r\n\r\n')
+    async with open_client("api", section()) as client:
+        got = await client.send(Outgoing("HEAD", httpx2.URL(f"{server.url}/doc")))
+    assert (got.body, got.validators.etag) == (b"", '"1"')
+
+
+@pytest.mark.parametrize(
+    ("method", "idempotent", "sent"), [("POST", None, 1), ("POST", True, 2), ("PUT", None, 2), ("PUT", False, 1)]
+)
+async def test_only_what_is_idempotent_is_sent_again(
+    server: HttpServer, method: str, idempotent: bool | None, sent: int
+) -> None:
+    """The method decides, unless the caller knows better."""
+    server.on("/doc", answer(status="503 Busy"))
+    async with open_client("api", section(retries=1)) as client:
+        with pytest.raises(UpstreamUnavailable):
+            await client.send(Outgoing(method, httpx2.URL(f"{server.url}/doc"), body=b"x"), idempotent=idempotent)
+    assert [request.body for request in server.requests] == [b"x"] * sent
+
+
+def test_a_request_does_not_show_its_secrets() -> None:
+    """Headers and body are in no representation."""
+    assert "canary" not in repr(Outgoing("POST", httpx2.URL("http://h/"), [("X-Key", "canary")], b"canary"))
+
+
 # Status codes.
 
 
@@ -91,13 +146,17 @@ async def test_statuses(server: HttpServer, status: str, kind: type[UpstreamErro
 
 
 async def test_part_of_a_document_or_none_is_not_a_document(server: HttpServer) -> None:
-    """Other successes than 200 are no answer."""
+    """Other successes than 200 bring no document; a part is no answer at all."""
     server.on("/doc", answer(b"{}", status="206 Partial Content"))
     wanted = "api: answered 206 Partial Content for http://host/doc, where a whole document was expected"
     assert await failure(server, UpstreamInvalid) == wanted
     server.on("/doc", b"HTTP/1.1 204 No Content\r\n\r\n")
     wanted = "api: answered 204 No Content for http://host/doc, where a whole document was expected"
     assert await failure(server, UpstreamInvalid) == wanted
+    server.on("/doc", answer(b"{}", status="206 Partial Content"))
+    async with open_client("api", section()) as client:
+        with pytest.raises(UpstreamInvalid, match="answered 206 Partial Content"):
+            await client.send(Outgoing("POST", httpx2.URL(f"{server.url}/doc")))
 
 
 @pytest.mark.parametrize(

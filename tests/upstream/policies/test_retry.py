@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from gateway.errors import UpstreamError, UpstreamNotFound, UpstreamUnavailable
-from gateway.upstream.retry import AskedToWait, pauses, retrying
+from gateway.upstream.policies.retry import AskedToWait, pauses, retrying
 
 DOWN = UpstreamUnavailable("api", "down")
 

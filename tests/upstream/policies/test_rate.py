@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from gateway.profile.upstreams.policies import RateLimit
-from gateway.upstream.limit import TokenBucket
+from gateway.upstream.policies.rate import TokenBucket
 
 
 def bucket_of(max_: int, window: float) -> TokenBucket:
