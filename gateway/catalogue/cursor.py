@@ -1,8 +1,8 @@
 """Cursors: which part of which answer to which call comes next, in a text that says no more to its caller than that.
 
-A cursor is no secret and is not signed: it only chooses a part of the answer that its caller would be given anyway. The key
-in it holds the tool, the arguments and, for private answers, the caller, so a cursor of another call or of somebody else
-is refused; nothing has to be remembered, so any instance and any later process can go on with it.
+A cursor is no secret and is not signed: it only chooses a part of the answer that its caller would be given anyway. The
+key in it holds the tool, the arguments and, for private answers, the caller, so a cursor of another call or of somebody
+else is refused; nothing has to be remembered, so any instance and any later process can go on with it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def parse_cursor(text: str, key: str) -> Cursor:
         if len(text) != LENGTH:
             raise ToolError(_UNKNOWN)
         cursor = Cursor(*_LAYOUT.unpack(base64.b64decode(text.encode("ascii") + b"=", b"-_", validate=True)))
-    except ValueError:
+    except (ValueError, struct.error):
         raise ToolError(_UNKNOWN) from None
     if cursor.key != digest(key.encode()):
         raise ToolError(_FOREIGN)

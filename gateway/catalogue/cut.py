@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 def texts(text: str, room: int) -> Iterator[str]:
     """The text in parts of at most `room` bytes of UTF-8; put together again they are the text.
 
-    A part ends before a heading, where one stands in its second half, else before an empty line there, else after a line;
-    only a line that is longer than `room` is cut within.
+    A part ends before a heading, where one stands in its second half, else before an empty line there, else after a
+    line; only a line that is longer than `room` is cut within.
     """
     data = text.encode()
     start = 0
@@ -36,7 +36,7 @@ def _cut(window: bytes, room: int) -> int:
 
 
 def shares(costs: Sequence[int], room: int) -> Iterator[tuple[int, int]]:
-    """From and to of the elements of each part, as many as there is room for; one that is larger is a part of its own."""
+    """From and to of the elements of each part, as many as there is room for; a larger one is a part of its own."""
     start = taken = 0
     for index, cost in enumerate(costs):
         if index > start and taken + cost > room:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import ModuleType
 from typing import Any, TypeVar, cast
 
 from jmespath import functions
@@ -103,13 +102,18 @@ class Functions(functions.Functions):  # type: ignore[misc]  # jmespath has no t
     def _func_split(self, text: str, separator: str) -> list[str]:
         return text.split(separator) if separator else [text]
 
+    @_takes("object", "string")
+    def _func_get(self, value: dict[str, Any], name: str) -> Any:
+        """A member whose name is known only when asked."""
+        return value.get(name)
+
     @_takes("object")
-    def _func_items(self, value: dict[str, Any]) -> list[list[Any]]:
-        return [[name, member] for name, member in value.items()]
+    def _func_items(self, value: dict[str, Any]) -> list[dict[str, Any]]:
+        return [{"key": name, "value": member} for name, member in value.items()]
 
     @_takes("array")
-    def _func_from_items(self, pairs: list[Any]) -> dict[str, Any]:
-        return {name: member for name, member in pairs if isinstance(name, str)}
+    def _func_from_items(self, items: list[Any]) -> dict[str, Any]:
+        return {item["key"]: item.get("value") for item in items if isinstance(item["key"], str)}
 
     @_takes("array", "any")
     def _func_take(self, values: list[Any], most: Any) -> list[Any]:
@@ -122,27 +126,39 @@ class Functions(functions.Functions):  # type: ignore[misc]  # jmespath has no t
 
     @_takes("string")
     def _func_code_blocks(self, text: str) -> list[dict[str, Any]]:
-        return _markdown().code_blocks(text)
+        from gateway.catalogue.markdown import code_blocks
+
+        return code_blocks(text)
 
     @_takes("string")
     def _func_sections(self, text: str) -> list[dict[str, Any]]:
-        return _markdown().sections(text)
+        from gateway.catalogue.markdown import sections
+
+        return sections(text)
 
     @_takes("string", "string")
     def _func_section(self, text: str, title: str) -> str | None:
-        return _markdown().section(text, title)
+        from gateway.catalogue.markdown import section
+
+        return section(text, title)
 
     @_takes("string")
     def _func_tables(self, text: str) -> list[dict[str, Any]]:
-        return _markdown().tables(text)
+        from gateway.catalogue.markdown import tables
+
+        return tables(text)
 
     @_takes("string")
     def _func_changelog(self, text: str) -> list[dict[str, Any]]:
-        return _markdown().changelog(text)
+        from gateway.catalogue.markdown import changelog
+
+        return changelog(text)
 
     @_takes("string")
     def _func_plain(self, text: str) -> str:
-        return _markdown().plain(text)
+        from gateway.catalogue.markdown import plain
+
+        return plain(text)
 
     @_takes("any", "any")
     def _func_diff(self, old: Any, new: Any) -> list[dict[str, Any]]:
@@ -183,10 +199,3 @@ class Functions(functions.Functions):  # type: ignore[misc]  # jmespath has no t
     @_takes("string")
     def _func_find_version(self, text: str) -> str | None:
         return versions.release_in(text)
-
-
-def _markdown() -> ModuleType:
-    """The parser of Markdown, imported by whoever needs it first."""
-    from gateway.catalogue import markdown
-
-    return markdown

@@ -1,7 +1,7 @@
 """Markdown as data: sections, titled code blocks, tables and releases, as CommonMark and GitHub see them.
 
-Only blocks are parsed, which takes linear time whatever the text is; the markup within a line is looked at in titles and
-cells, and only up to a bounded length, since there a parser may take quadratic time.
+Only blocks are parsed, which takes linear time whatever the text is; the markup within a line is looked at in titles
+and cells, and only up to a bounded length, since there a parser may take quadratic time.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ def section(text: str, title: str) -> str | None:
     """The text of the first section of that title, whatever its case and markup; None where there is none."""
     wanted = title.strip().casefold()
     found = sections(text)
-    exact = next((one["text"] for one in found if one["title"].casefold() == wanted), None)
-    if exact is not None:
-        return exact
-    return next((one["text"] for one in found if plain(one["title"]).casefold() == wanted), None)
+    exact = (one for one in found if one["title"].casefold() == wanted)
+    alike = (one for one in found if plain(one["title"]).casefold() == wanted)
+    one = next(exact, None) or next(alike, None)
+    return str(one["text"]) if one is not None else None
 
 
 def code_blocks(text: str) -> list[dict[str, Any]]:
@@ -106,10 +106,10 @@ def changelog(text: str) -> list[dict[str, Any]]:
         for line, _, title in _headings(_BLOCKS.parse(text))
         if (version := release_in(plain(title))) is not None
     ]
-    ends = [line for line, _, _ in named[1:]] + [len(lines)]
+    ends = [*(line for line, _, _ in named[1:]), len(lines)]
     return [
         {"version": version, "date": date and date[0], "text": "\n".join(lines[line:end]).strip()}
-        for (line, version, date), end in zip(named, ends, strict=True)
+        for (line, version, date), end in zip(named, ends, strict=False)
     ]
 
 

@@ -36,6 +36,10 @@ class Form:
         shown = to_json(structured).decode() if text is None else text
         return {"content": [_text(shown)], "structuredContent": structured}
 
+    def render(self, value: Any) -> bytes:
+        """The CallToolResult of a value as bytes."""
+        return to_json(self.of(value))
+
     def structured(self, value: Any) -> dict[str, Any]:
         """Structured content is an object in every MCP revision, so anything else stands in one as `result`."""
         return value if isinstance(value, dict) else {"result": value}
@@ -50,11 +54,11 @@ class Form:
 
 def render(value: Any, kind: Literal["json", "text"]) -> bytes:
     """The CallToolResult of a value without a template, as bytes."""
-    return to_json(Form(kind).of(value))
+    return Form(kind).render(value)
 
 
 def spelled(result: Mapping[str, Any]) -> int:
-    """Bytes that a result takes for whoever reads it: those of its text, or of its structured content if they are more."""
+    """Bytes that a result takes for its reader: those of its text, or of its structured content if they are more."""
     size = sum(len(part["text"].encode()) for part in result["content"])
     return max(size, len(to_json(result["structuredContent"]))) if "structuredContent" in result else size
 

@@ -13,7 +13,8 @@ from gateway.upstream.versions import Listed, listed
 _RANGE = re.compile(r"[\w.+*~^<>=| -]{0,256}", re.ASCII)
 """What can be a range. It is parsed by a dozen regular expressions: keep their input short."""
 _IN_TEXT = re.compile(
-    r"(?<![\w.])v?(\d{1,15}\.\d{1,15}\.\d{1,15}(?:-[0-9A-Za-z-][0-9A-Za-z.-]{0,63})?(?:\+[0-9A-Za-z.-]{1,64})?)", re.ASCII
+    r"(?<![\w.])v?(\d{1,15}\.\d{1,15}\.\d{1,15}(?:-[0-9A-Za-z-][0-9A-Za-z.-]{0,63})?(?:\+[0-9A-Za-z.-]{1,64})?)",
+    re.ASCII,
 )
 _MAX_TEXT = 1000
 """Characters of a text in which a version is looked for."""
@@ -39,7 +40,7 @@ def compare(one: Any, other: Any) -> int | None:
 
 
 def between(version: Any, after: Any, until: Any) -> bool | None:
-    """Whether a version is one of those that an update from `after` to `until` brings: above the one, up to the other."""
+    """Whether a version is one that an update from `after` to `until` brings: above the one, up to the other."""
     lower, upper = compare(version, after), compare(version, until)
     return None if lower is None or upper is None else lower > 0 >= upper
 

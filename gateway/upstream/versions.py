@@ -34,6 +34,7 @@ class Listed:
 
     @property
     def stable(self) -> bool:
+        """Whether it is no prerelease."""
         return self.precedence[3]
 
 
