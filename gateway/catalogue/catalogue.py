@@ -20,6 +20,7 @@ from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.model import (
     Answer,
     Entry,
+    Horizon,
     Loaded,
     Negative,
     Policy,
@@ -79,12 +80,13 @@ class Catalogue:
         *,
         caller: str = "",
         meta: Mapping[str, Any] | None = None,
+        horizon: Horizon | None = None,
     ) -> CallResult:
         """The result of calling a tool: its answer, or a sentence (`is_error`) that says what to try next.
 
         `caller` says who asks, for private strategies; `meta` is the call's `_meta`, which may ask for a fresh answer
-        where the strategy allows it. Raises UnknownTool. Cancelling stops the waiting; the answer is still made and
-        kept, for whoever asks next.
+        where the strategy allows it; `horizon` is until when the answer should stay fresh. Raises UnknownTool.
+        Cancelling stops the waiting; the answer is still made and kept, for whoever asks next.
         """
         tool = self.tools.get(name)
         if tool is None:
@@ -92,7 +94,8 @@ class Catalogue:
         try:
             completed = tool.arguments.complete(arguments)
             cursor = completed.pop(CURSOR, None) if tool.pager is not None else None
-            reading = Reading(tool.policy if meta is None else asked_for(tool, meta), caller=caller)
+            policy = tool.policy if meta is None else asked_for(tool, meta)
+            reading = Reading(policy if horizon is None else replace(policy, horizon=horizon), caller=caller)
             key = tool.key(completed, reading.owner)  # also where nothing is cached: it refuses what JSON can't hold
             answer = await self._answer(tool, key, completed, arguments or {}, reading)
             payload, following = answer.entry.payload, None

@@ -6,7 +6,7 @@ by its offset, and nothing is parsed but the offsets. An answer within the budge
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -18,6 +18,8 @@ from gateway.catalogue.result import Form, spelled, with_note
 from gateway.errors import ToolError, UpstreamInvalid
 from gateway.profile.budget import NEXT, Budget
 from gateway.profile.units import format_size
+
+_Way = tuple[str, ...]
 
 NEXT_CURSOR = "gateway/nextCursor"
 """The key in a result's `_meta` under which programs find the cursor of the next part."""
@@ -50,10 +52,10 @@ class Pager:
             return to_json(whole)
         identity = digest(to_json(whole))
         cursor = Cursor(1, digest(key.encode()), identity)
-        if self._budget.array is None:
-            parts = list(self._of_text(whole, cursor))
+        if self._budget.arrays:
+            parts = list(self._of_arrays(self._form.structured(value), cursor))
         else:
-            parts = list(self._of_array(self._form.structured(value), self._budget.array, cursor))
+            parts = list(self._of_text(whole, cursor))
         return _bound(identity, parts) if len(parts) > 1 else to_json(whole)
 
     def page(self, payload: bytes, key: str, asked: str | None) -> tuple[bytes, str | None]:
@@ -84,17 +86,20 @@ class Pager:
             part = {"content": [{"type": "text", "text": text}]}
             yield to_json(with_note(part, self._note(number, len(parts), first)))
 
-    def _of_array(self, structured: dict[str, Any], way: Sequence[str], first: Cursor) -> Iterator[bytes]:
-        elements = _at(structured, way)
-        if not isinstance(elements, list):
-            raise self._uncut(f"there is no array at {'.'.join(way)}")
-        room = self._room - spelled(self._form.of(_but(structured, way, []))) - LENGTH - len(NEXT) - len('"":"",')
+    def _of_arrays(self, structured: dict[str, Any], first: Cursor) -> Iterator[bytes]:
+        arrays = {way: _at(structured, way) for way in self._budget.arrays}
+        found = {way: elements for way, elements in arrays.items() if isinstance(elements, list)}
+        names = " and ".join(".".join(way) for way in arrays)
+        if not found:
+            raise self._uncut(f"there is no array at {names}")
+        beside = spelled(self._form.of(_with(structured, {way: [] for way in found})))
+        room = self._room - beside - LENGTH - len(NEXT) - len('"":"",')
         if room < self._room // 2:
-            raise self._uncut(f"what stands beside {'.'.join(way)} takes more than half of that")
-        costs = [self._form.cost(way, element) for element in elements]
+            raise self._uncut(f"what stands beside {names} takes more than half of that")
+        costs = [self._form.cost(way, element) for way, elements in found.items() for element in elements]
         cuts = list(shares(costs, room))
         for number, (start, end) in enumerate(cuts):
-            part = _but(structured, way, elements[start:end])
+            part = _with(structured, _shared(found, start, end))
             if number + 1 < len(cuts):
                 part[NEXT] = str(_numbered(first, number + 1))
             self._check(part)
@@ -121,13 +126,28 @@ def _bound(identity: bytes, parts: list[bytes]) -> bytes:
     return b"%b%b%b]}" % (about, _PARTS, b",".join(parts))
 
 
-def _at(value: Any, way: Sequence[str]) -> Any:
+def _at(value: Any, way: _Way) -> Any:
     for step in way:
         value = value.get(step) if isinstance(value, dict) else None
     return value
 
 
-def _but(value: dict[str, Any], way: Sequence[str], elements: list[Any]) -> dict[str, Any]:
-    """The value with other elements in the array at the end of `way`."""
-    step, *rest = way
-    return {**value, step: _but(value[step], rest, elements) if rest else elements}
+def _shared(arrays: Mapping[_Way, list[Any]], start: int, end: int) -> dict[_Way, list[Any]]:
+    """What each array has of the elements from `start` to `end`, counted through all of them."""
+    shared = {}
+    for way, elements in arrays.items():
+        shared[way] = elements[max(0, start) : max(0, end)]
+        start, end = start - len(elements), end - len(elements)
+    return shared
+
+
+def _with(value: dict[str, Any], arrays: Mapping[_Way, list[Any]]) -> dict[str, Any]:
+    """The value with other elements in some arrays."""
+    changed = dict(value)
+    for way, elements in arrays.items():
+        at = changed
+        for step in way[:-1]:
+            at[step] = dict(at[step])
+            at = at[step]
+        at[way[-1]] = elements
+    return changed

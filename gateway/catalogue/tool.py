@@ -251,6 +251,6 @@ def _fingerprint(section: ToolSection, identities: Mapping[str, str], budget: Bu
     about = section.model_dump(mode="json", exclude={"title", "description", "annotations", "strategy"})
     sources = {fetch.upstream: identities[fetch.upstream] for fetch in section.documents.values()}
     text = orjson.dumps(
-        [FORMAT, about, sources, budget and [budget.max_output, budget.array]], option=orjson.OPT_SORT_KEYS
+        [FORMAT, about, sources, budget and [budget.max_output, budget.arrays]], option=orjson.OPT_SORT_KEYS
     )
     return hashlib.blake2b(text, digest_size=6).hexdigest()

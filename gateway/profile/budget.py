@@ -25,8 +25,8 @@ class Budget:
 
     max_output: int
     """Bytes of its text."""
-    array: tuple[str, ...] | None
-    """The way to the array whose elements are shared out; None: the text is cut between lines."""
+    arrays: tuple[tuple[str, ...], ...]
+    """The ways to the arrays whose elements are shared out; with none, the text is cut between lines."""
 
 
 def budget_of(tool: Tool, default: int | None) -> Budget | None:
@@ -34,12 +34,12 @@ def budget_of(tool: Tool, default: int | None) -> Budget | None:
     max_output = tool.result.max_output if tool.result.max_output is not None else default
     if max_output is None or not tool.annotations.read_only or _taken(tool):
         return None
-    if tool.result.pages_of is not None:
-        return Budget(max_output, tuple(tool.result.pages_of.split(".")))
     if tool.result.format == "text":
-        return Budget(max_output, None)
-    arrays = [name for name, schema in _properties(tool.output).items() if _type(schema) == "array"]
-    return Budget(max_output, (arrays[0],)) if len(arrays) == 1 else None
+        return Budget(max_output, ())
+    ways = tuple(tuple(way.split(".")) for way in tool.result.pages_of)
+    declared = tuple((name,) for name, schema in _properties(tool.output).items() if _type(schema) == "array")
+    arrays = ways or declared
+    return Budget(max_output, arrays) if arrays else None
 
 
 def budget_findings(path: KeyPath, tool: Tool) -> Iterator[Finding]:
@@ -47,12 +47,14 @@ def budget_findings(path: KeyPath, tool: Tool) -> Iterator[Finding]:
     result = tool.result
     at = (*path, "result")
     yield from _text_findings(at, result)
-    if result.pages_of is not None and result.format == "text":
+    if result.pages_of and result.format == "text":
         yield Finding((*at, "pages_of"), 'no pages_of beside format = "text", which is cut between lines')
-    elif result.pages_of is not None and tool.output is not None:
-        found = _at(tool.output, result.pages_of)
-        if found not in (None, "array"):
-            yield Finding((*at, "pages_of"), "the way to an array of the answer", detail=f"output declares {found!r}")
+    for index, way in enumerate(result.pages_of):
+        if any(other != way and f"{way}.".startswith(f"{other}.") for other in result.pages_of):
+            yield Finding((*at, "pages_of", index), "a way that does not lead into another array of pages_of")
+        declared = _at(tool.output, way) if tool.output is not None else None
+        if declared not in (None, "array"):
+            yield Finding((*at, "pages_of", index), f"the way to an array; output declares {declared!r} there")
     if result.max_output is None:
         return
     limit = (*at, "max_output")
@@ -63,7 +65,7 @@ def budget_findings(path: KeyPath, tool: Tool) -> Iterator[Finding]:
     elif budget_of(tool, None) is None:
         yield Finding(
             limit,
-            'the key pages_of beside it, which names the array that is shared out, or format = "text"',
+            'the key pages_of beside it, which names the arrays that are shared out, or format = "text"',
             format_size(result.max_output),
         )
 
@@ -71,7 +73,7 @@ def budget_findings(path: KeyPath, tool: Tool) -> Iterator[Finding]:
 def budget_contradictions(profile: Profile) -> Iterator[Contradiction]:
     """Ways to cut what is never cut."""
     for name, tool in profile.tools.items():
-        if tool.result.pages_of is not None and tool.result.max_output is None and profile.server.max_output is None:
+        if tool.result.pages_of and tool.result.max_output is None and profile.server.max_output is None:
             yield Contradiction(
                 (("tools", name, "result", "pages_of"),),
                 "nothing is cut without a budget",

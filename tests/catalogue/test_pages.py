@@ -188,12 +188,25 @@ async def test_a_text_made_of_an_array(autojump_clock: trio.testing.MockClock, t
 async def test_an_array_within(autojump_clock: trio.testing.MockClock, tmp_path: Path) -> None:
     """`pages_of` leads to an array at any depth; what stands beside it is in every part."""
     text = LIST.partition("[tools.t.output]")[0] + (
-        '[tools.t.result]\nselect = "{ a: { about: about, b: things } }"\nmax_output = "2KB"\npages_of = "a.b"\n'
+        '[tools.t.result]\nselect = "{ a: { about: about, b: things } }"\nmax_output = "2KB"\npages_of = ["a.b"]\n'
     )
     async with open_rig(tmp_path, text, api=listing()) as rig:
         parts = await parts_of(rig)
         assert sum(len(part["structuredContent"]["a"]["b"]) for part in parts) == 200
         assert {part["structuredContent"]["a"]["about"] for part in parts} == {"x"}
+
+
+async def test_several_arrays(autojump_clock: trio.testing.MockClock, tmp_path: Path) -> None:
+    """All arrays that the output declares are shared out, one after the other; none is lost or told twice."""
+    text = LIST.replace("[tools.t.result]", 'more = { type = "array" }\n[tools.t.result]').replace(
+        "[tools.t.result]", '[tools.t.result]\nselect = "{ about: about, things: things, more: things[].name }"'
+    )
+    async with open_rig(tmp_path, text, api=listing()) as rig:
+        parts = [part["structuredContent"] for part in await parts_of(rig)]
+        names = [f"thing {number}" for number in range(200)]
+        assert [thing["name"] for part in parts for thing in part["things"]] == names
+        assert [name for part in parts for name in part["more"]] == names
+        assert any(part["things"] and part["more"] for part in parts)
 
 
 async def test_what_cannot_be_cut(autojump_clock: trio.testing.MockClock, tmp_path: Path) -> None:
@@ -204,7 +217,7 @@ async def test_what_cannot_be_cut(autojump_clock: trio.testing.MockClock, tmp_pa
             "t: the answer is larger than result.max_output (2KB) and what stands beside things takes more than half "
             "of that"
         )
-    text = LIST.partition("[tools.t.output]")[0] + '[tools.t.result]\nmax_output = "2KB"\npages_of = "things"\n'
+    text = LIST.partition("[tools.t.output]")[0] + '[tools.t.result]\nmax_output = "2KB"\npages_of = ["things"]\n'
     async with open_rig(tmp_path, text, api=api) as rig:
         assert (await rig.sentence(name="b")).endswith("and there is no array at things")
     async with open_rig(tmp_path, PAGE.replace('"text",', '"@",', 1), api=api) as rig:

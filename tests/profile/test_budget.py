@@ -26,9 +26,10 @@ TOOL = """
     [
         ('max_output = "24"', 'max_output: expected a size such as "256MB", found "24"'),
         ('max_output = "1B"', "max_output: expected at least 1000"),
-        ('pages_of = "about", max_output = "2KB"', "pages_of: expected the way to an array of the answer"),
-        ('pages_of = "a..b"', "pages_of: expected the way to an array"),
-        ('format = "text", pages_of = "list"', 'pages_of: expected no pages_of beside format = "text"'),
+        ('pages_of = ["about"], max_output = "2KB"', "pages_of[0]: expected the way to an array; output declares"),
+        ('pages_of = ["a..b"]', "pages_of[0]: expected the way to an array"),
+        ('pages_of = ["a", "a.b"]', "pages_of[1]: expected a way that does not lead into another array"),
+        ('format = "text", pages_of = ["list"]', 'pages_of: expected no pages_of beside format = "text"'),
         ('text = "{name}", each = { list = "x" }', "each.list: expected {list} in result.text"),
         ('text = "{", each = {}', "text: expected a template"),
     ],
@@ -46,7 +47,6 @@ def test_faults(folder: Folder, result: str, fault: str) -> None:
         ("name = {", "cursor = {", "expected no argument cursor of the tool's own beside it"),
         ("about =", "nextCursor =", "expected no output nextCursor of the tool's own beside it"),
         ('"array"', '"object"', "expected the key pages_of beside it"),
-        ("about = { type", 'more = { type = "array" }, about = { type', "expected the key pages_of beside it"),
     ],
 )
 def test_budgets_that_cannot_be_kept(folder: Folder, old: str, new: str, fault: str) -> None:
@@ -56,13 +56,13 @@ def test_budgets_that_cannot_be_kept(folder: Folder, old: str, new: str, fault: 
 
 
 def test_what_can_be_cut(folder: Folder) -> None:
-    """The only array that is declared, a named one, or a text."""
-    for result in ("", ', pages_of = "list"', ', format = "text"'):
+    """The arrays that are declared, named ones, or a text."""
+    for result in ("", ', pages_of = ["list"]', ', format = "text"'):
         folder.load(textwrap.dedent(TOOL) + f'result = {{ max_output = "2KB"{result} }}\n')
 
 
 def test_a_way_to_cut_without_a_budget(folder: Folder) -> None:
     """It is a contradiction, until there is a budget for all."""
-    text = textwrap.dedent(TOOL) + 'result.pages_of = "list"\n'
+    text = textwrap.dedent(TOOL) + 'result.pages_of = ["list"]\n'
     assert "tools.t.result.pages_of: warning: nothing is cut without a budget" in "\n".join(folder.warnings(text))
     assert folder.warnings(text + '[server]\nmax_output = "24KB"\n') == []
