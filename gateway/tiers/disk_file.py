@@ -13,7 +13,7 @@ from trio_asyncio import aio_as_trio
 from gateway.errors import TierError
 from gateway.pipeline.clock import Clock
 from gateway.tiers.disk_batch import Job, Kind, Worker, do_batch
-from gateway.tiers.disk_purges import DamagedLogError
+from gateway.tiers.disk_purges import DamagedLogError, PurgeLog
 from gateway.tiers.disk_store import Store
 from gateway.tiers.schema import open_file
 from gateway.tiers.schema_damage import FAILURES, remove, trouble
@@ -31,11 +31,12 @@ class DiskFile:
     full disk pauses writing. With `existing` the file is left as it is, and damage is an error.
     """
 
-    def __init__(self, store: Store, clock: Clock, *, existing: bool) -> None:
+    def __init__(self, store: Store, clock: Clock, *, existing: bool, keep_damaged: int) -> None:
         self.set_aside = 0
         self._store = store
         self._clock = clock
         self._existing = existing
+        self._keep_damaged = keep_damaged
         self._worker: Worker | None = None
         self._damage: str | None = None
         self._reopen_at = float("-inf")
@@ -52,18 +53,18 @@ class DiskFile:
     async def open(self) -> Worker:
         """Open the file. Raises TierError."""
         failures: list[TierError] = []
-        open_it = partial(open_file, self._store.path, self._clock(), existing=self._existing, damage=self._damage)
+        now = self._clock()
 
         def connect() -> sqlite3.Connection:
             # This runs in aiosqlite's thread, so nothing of the opening holds up the event loop. It must not raise:
             # then aiosqlite would leave its thread to end by itself, perhaps after the loop that it reports to.
             try:
-                connection, purges = open_it()
-                self._store.reopen(connection, purges)
+                return self._connect(now)
             except TierError as error:
                 failures.append(error)
-                return sqlite3.connect(":memory:")
-            return connection
+            except (DamagedLogError, *FAILURES) as error:
+                failures.append(TierError(f"can't use {self._store.path}: {error}"))
+            return sqlite3.connect(":memory:")
 
         worker: Worker = await aio_as_trio(_start)(connect)
         if failures:
@@ -78,6 +79,22 @@ class DiskFile:
             worker, self._worker = self._worker, None
             with trio.CancelScope(shield=True):
                 await worker.end()
+
+    def _connect(self, now: float) -> sqlite3.Connection:
+        """A connection that the store works on; a file that opens, and that it then can't read, is set aside, too."""
+        connection, purges = self._open_file(now, self._damage)
+        try:
+            self._store.reopen(connection, purges)
+        except (DamagedLogError, *FAILURES) as error:
+            connection.close()
+            if self._existing or (not isinstance(error, DamagedLogError) and trouble(error) != "damaged"):
+                raise
+            connection, purges = self._open_file(now, str(error))
+            self._store.reopen(connection, purges)
+        return connection
+
+    def _open_file(self, now: float, damage: str | None) -> tuple[sqlite3.Connection, PurgeLog]:
+        return open_file(self._store.path, now, existing=self._existing, damage=damage, keep_damaged=self._keep_damaged)
 
     async def _attempt(self, kind: Kind, jobs: Sequence[Job], *, again: bool) -> None:
         try:

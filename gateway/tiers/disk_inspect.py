@@ -17,6 +17,7 @@ from gateway.pipeline.model import Entry, Priority
 from gateway.tiers.codec import DamagedRowError
 from gateway.tiers.disk import DiskTier
 from gateway.tiers.disk_batch import Kind
+from gateway.tiers.disk_entries import live
 from gateway.tiers.disk_rows import Row, delete
 from gateway.tiers.disk_store import Store
 
@@ -115,7 +116,7 @@ def _page_of_keys(store: Store, glob: Glob, query: str, start: bytes) -> tuple[l
         if glob.matches(key):
             row = store.connection.execute(_OF_KEY, (key,)).fetchone()
         with suppress(DamagedRowError):
-            entry = store.live(Row(*row)) if row is not None else None
+            entry = live(store, Row(*row)) if row is not None else None
             if row is not None and entry is not None:
                 found.append(Listing(key, len(row[3]), entry))
     return keys, found
