@@ -14,6 +14,7 @@ from gateway.catalogue.documents import Documents, Reading
 from gateway.catalogue.federated import Asking, FederatedCalls
 from gateway.catalogue.federation import Federation, Strategies
 from gateway.catalogue.listing import Listing
+from gateway.catalogue.pages import NEXT_CURSOR
 from gateway.catalogue.result import PROVENANCE, CallResult, provenance, render_error, with_meta
 from gateway.catalogue.tool import Tool
 from gateway.errors import TierError, ToolError, UnknownTool, UpstreamError
@@ -22,6 +23,7 @@ from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.model import (
     Answer,
     Entry,
+    Horizon,
     Loaded,
     Negative,
     Policy,
@@ -31,6 +33,7 @@ from gateway.pipeline.model import (
     UpstreamFreshness,
 )
 from gateway.pipeline.pipeline import Pipeline
+from gateway.profile.budget import CURSOR, budget_of
 from gateway.profile.profile import Profile
 from gateway.profile.tiers import Strategy
 from gateway.upstream.mcp.model import NOBODY, Channel, UpstreamRefused
@@ -62,7 +65,8 @@ class Catalogue:
         self.tools = {}
         for name, section in profile.tools.items():
             directives = profile.strategies[section.strategy].call_directives
-            self.tools[name] = Tool(name, section, policies[section.strategy], identities, directives)
+            budget = budget_of(section, profile.server.max_output)
+            self.tools[name] = Tool(name, section, policies[section.strategy], identities, directives, budget)
 
         allowed = {name: strategy.call_directives for name, strategy in profile.strategies.items()}
         self.federation = Federation(servers, Strategies(policies, allowed))
@@ -104,27 +108,35 @@ class Catalogue:
         meta: Mapping[str, Any] | None = None,
         channel: Channel = NOBODY,
         answers: Mapping[str, Any] | None = None,
+        horizon: Horizon | None = None,
     ) -> CallResult:
         """The result of calling a tool: its answer, or a sentence (`is_error`) that says what to try next.
 
         `caller` says who asks, for private strategies; `meta` is the call's `_meta`, which may ask for a fresh answer
-        where the strategy allows it. `channel` is the way back to the client meanwhile, and `answers` is what it brings
-        along when a server wanted to know something first. Raises UnknownTool, and UpstreamRefused for a protocol error
-        of an MCP server. Cancelling stops the waiting; an answer to be kept is still made, for whoever asks next.
+        where the strategy allows it; `horizon` is until when the answer should stay fresh. `channel` is the way back to
+        the client meanwhile, and `answers` is what it brings along when a server wanted to know something first.
+        Raises UnknownTool, and UpstreamRefused for a protocol error of an MCP server. Cancelling stops the waiting; an
+        answer to be kept is still made, for whoever asks next.
         """
         tool = self.tools.get(name)
         if tool is None:
             return await self._call_federated(name, arguments, Asking(caller, channel, meta or {}, answers or {}))
         try:
             completed = tool.arguments.complete(arguments)
-            reading = Reading(
-                tool.policy if meta is None else asked_for(tool.policy, tool.directives, meta), caller=caller
-            )
-            answer = await self._answer(tool, completed, arguments or {}, reading)
+            cursor = completed.pop(CURSOR, None) if tool.pager is not None else None
+            policy = asked_for(tool.policy, tool.directives, meta or {})
+            reading = Reading(policy if horizon is None else replace(policy, horizon=horizon), caller=caller)
+            key = tool.key(completed, reading.owner)  # also where nothing is cached: it refuses what JSON can't hold
+            answer = await self._answer(tool, key, completed, arguments or {}, reading)
+            payload, following = answer.entry.payload, None
+            if tool.pager is not None:
+                payload, following = tool.pager.page(payload, key, cursor or None)
         except (ToolError, UpstreamError) as error:
             return CallResult(render_error(str(error)), message=str(error))
-        about = {PROVENANCE: provenance(answer, self._pipeline.clock())}
-        return CallResult(with_meta(answer.entry.payload, about), answer=answer)
+        about: dict[str, Any] = {PROVENANCE: provenance(answer, self._pipeline.clock())}
+        if following is not None:
+            about[NEXT_CURSOR] = following
+        return CallResult(with_meta(payload, about), answer=answer)
 
     async def read(self, uri: str, asking: Asking) -> Mapping[str, Any]:
         """The contents of a resource, for how long they hold and for whom.
@@ -157,10 +169,9 @@ class Catalogue:
             return CallResult(render_error(str(error)), message=str(error))
 
     async def _answer(
-        self, tool: Tool, arguments: Mapping[str, Any], given: Mapping[str, Any], reading: Reading
+        self, tool: Tool, key: str, arguments: Mapping[str, Any], given: Mapping[str, Any], reading: Reading
     ) -> Answer:
-        load = partial(self._load, tool, arguments, given, reading)
-        key = tool.key(arguments, reading.owner)  # also where nothing is cached: it refuses what JSON can't hold
+        load = partial(self._load, tool, key, arguments, given, reading)
         if tool.cached:
             return await self._pipeline.get(Request(key, reading.policy, load))
         # What changes something is done once for each call, and nobody else gets its answer.
@@ -175,6 +186,7 @@ class Catalogue:
     async def _load(
         self,
         tool: Tool,
+        key: str,
         arguments: Mapping[str, Any],
         given: Mapping[str, Any],
         reading: Reading,
@@ -182,7 +194,7 @@ class Catalogue:
     ) -> Loaded:
         # To refresh a stale result from stale documents would make nothing fresher.
         reading = replace(reading, revalidate=stale is not None, cached=tool.cached)
-        rendered = await tool.answer(self.documents, arguments, given, reading)
+        rendered = await tool.answer(self.documents, arguments, given, reading, key)
         now = self._pipeline.clock()
         tags = (f"tool:{tool.name}", f"strategy:{tool.policy.name}", *rendered.tags)
         entry = derived_entry(

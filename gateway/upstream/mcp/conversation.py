@@ -42,9 +42,10 @@ class Conversation:
     somebody replies.
     """
 
-    def __init__(self, upstream: str, channel: Channel) -> None:
+    def __init__(self, upstream: str, channel: Channel, patience: float) -> None:
         self._upstream = upstream
         self._channel = channel
+        self._patience = patience
         self._scope = trio.CancelScope()
         self._news = trio.Event()
         self._outcome: Json | GatewayError | None = None
@@ -85,7 +86,10 @@ class Conversation:
         self.question = Question(method, dict(params))
         self._news.set()
         try:
-            answer = await self.question.reply_to()
+            with trio.fail_after(self._patience):  # in case that nobody hears of it
+                answer = await self.question.reply_to()
+        except trio.TooSlowError:
+            raise UpstreamError(self._upstream, "nobody answered the question") from None
         finally:
             self.question = None
         return answer

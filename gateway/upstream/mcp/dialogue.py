@@ -101,7 +101,7 @@ class Dialogue:
         async def attempt() -> Conversation:
             session = await self._connected()
             guard()
-            conversation = Conversation(self._name, channel)
+            conversation = self._new(channel)
             self._nursery.start_soon(conversation.run, partial(session.request, method, params))
             try:
                 await conversation.news()
@@ -111,6 +111,9 @@ class Dialogue:
             return conversation
 
         return await self._policies.ask(attempt, idempotent=idempotent)
+
+    def _new(self, channel: Channel) -> Conversation:
+        return Conversation(self._name, channel, self._section.input_timeout * 2)
 
     async def _carried_on(self, conversation: Conversation, channel: Channel, binding: str) -> Json:
         """The end of a conversation: the server's result, or one that sends the client off for an answer."""
@@ -126,7 +129,7 @@ class Dialogue:
                     raise Unasked
                 if channel.answers == "in a new request" and _can_be_asked(channel, news.method):
                     parked = self._park(conversation, news, binding)
-                    conversation = Conversation(self._name, channel)  # that one is not to be given up
+                    conversation = self._new(channel)  # that one is not to be given up
                     return parked
                 news.reply(await self._answer(channel, news))
         finally:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
@@ -48,16 +49,16 @@ async def open_http_streams(
     # The SDK leaves the generators of its event streams to the garbage collector, which Trio warns of and then does.
     warnings.filterwarnings("ignore", message="Async generator 'httpx2", category=ResourceWarning)
     headers = checked_headers(name, tuple(section.headers.items()))
-    pool = httpcore2.AsyncConnectionPool(
+    open_pool = partial(
+        httpcore2.AsyncConnectionPool,
         ssl_context=await trio.to_thread.run_sync(httpx2.create_ssl_context),
         max_connections=section.pool.max_connections,
         max_keepalive_connections=section.pool.max_keepalive,
         keepalive_expiry=section.pool.keepalive,
         network_backend=VettedBackend(name, private_addresses=section.private_addresses, resolve=resolve),
     )
-    transport = _Transport(name, section, pool, lost)
+    transport = _Transport(name, section, open_pool, lost)
     async with (
-        pool,
         httpx2.AsyncClient(
             transport=transport,
             trust_env=False,
@@ -83,12 +84,16 @@ class _Transport(httpx2.AsyncBaseTransport):
     """Requests over a pool; whatever is no answer of MCP's becomes one that says what happened."""
 
     def __init__(
-        self, name: str, section: McpUpstream, pool: httpcore2.AsyncConnectionPool, lost: Callable[[], None]
+        self,
+        name: str,
+        section: McpUpstream,
+        open_pool: Callable[[], httpcore2.AsyncConnectionPool],
+        lost: Callable[[], None],
     ) -> None:
         self._name = name
         self._idle_timeout = section.pool.idle_timeout
         self._limit = section.max_response_size
-        self._pool = PoolTransport(pool)
+        self._pool = PoolTransport(open_pool)
         self._lost = lost
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -103,6 +108,10 @@ class _Transport(httpx2.AsyncBaseTransport):
             if request.method != "POST":  # a stream to listen on, which the SDK opens again for a while
                 raise httpx2.ConnectError(error.message) from error
             return _instead(UNAVAILABLE if isinstance(error, UpstreamUnavailable) else REJECTED, error.message)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._pool.aclose()
 
     async def _answer(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
         status, where = response.status_code, shown(request.url)

@@ -24,6 +24,8 @@ from gateway.upstream.policies import Policies
 
 log = structlog.get_logger(__name__)
 
+_STREAMS = 2
+"""Connections that stay busy with a session over HTTP: what a server tells by itself comes over them."""
 _BREATH = 1.0
 """Seconds between two readings of the lists, however often a server says that they have changed."""
 _LOOK = 2.0
@@ -55,7 +57,8 @@ class McpServer:
         self._file = pins
         self._environ = environ
         self._draw = draw
-        self._policies = Policies(name, section)
+        connections = None if section.url is None else max(1, section.pool.max_connections - _STREAMS)
+        self._policies = Policies(name, section, draw, connections=connections)
         self._session: Session | None = None
         self._failure: UpstreamError | None = None
         self._news = trio.Event()
