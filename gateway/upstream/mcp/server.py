@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 import trio
 
-from gateway.errors import GatewayError, UpstreamError, UpstreamRejected, UpstreamUnavailable
+from gateway.errors import GatewayError, UpstreamError, UpstreamNotAsked, UpstreamRejected, UpstreamUnavailable
 from gateway.profile.units import format_duration
 from gateway.profile.upstreams.mcp import McpUpstream
 from gateway.upstream.mcp.dialogue import Dialogue
@@ -111,12 +111,14 @@ class McpServer:
         """
         if self._dialogue is None:
             raise UpstreamUnavailable(self.name, "the gateway is closing")
+        self._check()  # before the policies, for which it would be a failure of a request
         try:
             return await self._dialogue.request(
                 method, params, channel, idempotent=idempotent, caller=caller, guard=partial(self._guard, *of)
             )
-        except UpstreamUnavailable:
-            self._suspect.set()
+        except UpstreamUnavailable as error:
+            if not isinstance(error, UpstreamNotAsked):
+                self._suspect.set()
             raise
 
     def _guard(self, kind: str, own: str) -> None:
@@ -175,12 +177,16 @@ class McpServer:
         self._news = trio.Event()
 
     async def _ready(self) -> Session:
-        """The session, waited for while it may come; raises UpstreamUnavailable once an attempt has failed."""
+        """The session, waited for while it may come; raises UpstreamNotAsked once an attempt has failed."""
         while self._session is None:
-            if self._failure is not None:
-                raise UpstreamUnavailable(self.name, f"it is not there: {self._failure.message}")
+            self._check()
             await self._news.wait()
         return self._session
+
+    def _check(self) -> None:
+        """Raise UpstreamNotAsked where there is no session, and the last attempt at one has failed."""
+        if self._session is None and self._failure is not None:
+            raise UpstreamNotAsked(self.name, f"it is not there: {self._failure.message}")
 
     async def _one_session(self) -> None:
         """A session from its beginning to its end; raises UpstreamError when it can't be begun."""
@@ -219,7 +225,7 @@ class McpServer:
         except trio.TooSlowError:
             limit = f"{format_duration(self.section.start_timeout)} (upstreams.{self.name}.start_timeout)"
             raise UpstreamUnavailable(
-                self.name, f"it did not begin a session and list what it has in {limit}"
+                self.name, f"it did not begin a session and list what it has within {limit}"
             ) from None
 
     async def _live(self, session: Session, lost: trio.Event) -> None:

@@ -139,6 +139,7 @@ class _Pipes:
         self._from_session = from_session
         self._lost = lost
         self._chatter = Chatter(name)
+        self._noise = Chatter(name)
 
     async def read(self) -> None:
         """Pass each line of stdout on; the end of stdout is the end of the session."""
@@ -178,7 +179,7 @@ class _Pipes:
         try:
             message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
         except ValueError:
-            self._chatter.noise(line, trio.current_time())
+            self._noise.noise(line, trio.current_time())
             return
         with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # the session is over: it is read off
             await self._to_session.send(SessionMessage(message))
