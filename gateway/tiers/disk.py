@@ -229,9 +229,9 @@ async def open_disk(
 
 
 @asynccontextmanager
-async def open_file_alone(path: str, clock: Clock | None = None) -> AsyncIterator[DiskTier]:
+async def open_file_alone(path: str, clock: Clock | None = None, *, keep_damaged: int = 3) -> AsyncIterator[DiskTier]:
     """The disk tier on an existing file at work, without a gateway around it: for commands. Raises TierError."""
-    section = DiskSection(path=path)
+    section = DiskSection(path=path, keep_damaged=keep_damaged)
     async with (
         trio_asyncio.open_loop(),
         open_disk(section, clock or Clock(), existing=True) as disk,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 import structlog
 import trio
@@ -16,7 +17,7 @@ from gateway.tiers.disk_batch import Job, Kind, Worker, do_batch
 from gateway.tiers.disk_purges import DamagedLogError, PurgeLog
 from gateway.tiers.disk_store import Store
 from gateway.tiers.schema import open_file
-from gateway.tiers.schema_damage import FAILURES, remove, trouble
+from gateway.tiers.schema_damage import FAILURES, remove, replace, trouble
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +73,22 @@ class DiskFile:
             raise failures[0]
         self._worker, self._damage = worker, None
         return worker
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self._store.path
+
+    async def swap(self, new: Path) -> None:
+        """Set the file aside and work on `new`, which takes its place. Raises TierError."""
+        await self.close()
+        try:
+            await trio.to_thread.run_sync(replace, self.path, new, self._keep_damaged)
+        except OSError as error:
+            raise TierError(f"can't replace {self.path}: {error.strerror or error}") from error
+        finally:
+            with trio.CancelScope(shield=True):
+                await self.open()
 
     async def close(self) -> None:
         """Close the file; nothing is lost."""
