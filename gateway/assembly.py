@@ -22,6 +22,8 @@ from gateway.pipeline.metered import Metered
 from gateway.pipeline.pipeline import Pipeline
 from gateway.pipeline.single_flight import SingleFlight
 from gateway.profile.profile import Profile
+from gateway.profile.upstreams.files import FolderWatch as FolderWatchSection
+from gateway.profile.upstreams.releases import Watch
 from gateway.tiers.memory import MemoryTier
 from gateway.upstream.model import Upstream
 from gateway.watch.changes import Changes
@@ -93,25 +95,49 @@ async def open_gateway(
         pipeline = Pipeline(memory, lower, clock, loads=loads, writes=writes, absent=absent)
         catalogue = Catalogue(profile, pipeline, upstreams)
         gateway = Gateway(profile, catalogue, pipeline, memory, disk, Warmer(catalogue, profile.warm), Changes())
+        await _look_at_files_again(gateway)
         if ahead:
             await _start_working_ahead(stack, gateway)
         yield gateway
+
+
+async def _look_at_files_again(gateway: Gateway) -> None:
+    """What changed in a folder while no gateway ran is not in what was kept on disk, so that is stale."""
+    if gateway.disk is None:
+        return
+    for name, section in gateway.profile.upstreams.items():
+        if section.type == "files":
+            await gateway.pipeline.purge(Selector("tag", f"upstream:{name}"), soft=True)
 
 
 async def _start_working_ahead(stack: AsyncExitStack, gateway: Gateway) -> None:
     services = await stack.enter_async_context(_cancelled_at_the_end())
     await services.start(gateway.warmer.run)
     for name, section in gateway.profile.upstreams.items():
-        if section.watch is not None:
-            changed = partial(_new_release, gateway)
-            watch = VersionWatch(gateway.catalogue.documents, name, section.watch.interval, changed)
-            await services.start(watch.run)
+        match section.watch:
+            case Watch(interval=interval):
+                released = partial(_new_release, gateway)
+                await services.start(VersionWatch(gateway.catalogue.documents, name, interval, released).run)
+            case FolderWatchSection(interval=interval):
+                from gateway.watch.folders import FolderWatch
+
+                changed = partial(_files_changed, gateway)
+                await services.start(FolderWatch(gateway.catalogue.documents.upstreams[name], interval, changed).run)
 
 
 async def _new_release(gateway: Gateway, upstream: str, _before: str, _latest: str) -> None:
     """What depends on which release is the latest is stale now; an old answer may still stand in for a failure."""
+    await _made_stale(gateway, f"floating:{upstream}")
+
+
+async def _files_changed(gateway: Gateway, upstream: str) -> None:
+    """What was made of the folder's files is stale now: the next request looks at each again."""
+    await _made_stale(gateway, f"upstream:{upstream}")
+
+
+async def _made_stale(gateway: Gateway, tag: str) -> None:
     try:
-        await gateway.pipeline.purge(Selector("tag", f"floating:{upstream}"), soft=True)
+        await gateway.pipeline.purge(Selector("tag", tag), soft=True)
     except TierError:
         if gateway.disk is not None:  # a file that could not be opened is not read, either
             raise
@@ -167,6 +193,10 @@ async def _open_upstream(
                     flights=SingleFlight(downloads),
                 )
             )
+        case "files":
+            from gateway.upstream.files import FilesDocuments
+
+            return FilesDocuments(name, section)
         case _:
             assert_never(section)
 

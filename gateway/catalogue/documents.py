@@ -57,11 +57,11 @@ class Documents:
 
     def __init__(self, pipeline: Pipeline, upstreams: Mapping[str, Upstream]) -> None:
         self._pipeline = pipeline
-        self._upstreams = upstreams
+        self.upstreams = upstreams
 
     async def get(self, upstream: str, wanted: Wanted, reading: Reading) -> Entry:
         """The document; raises UpstreamError, also when it is remembered that there is no such document."""
-        source = self._upstreams[upstream]
+        source = self.upstreams[upstream]
         load = partial(self._load, source, wanted, reading)
         if not (reading.cached or wanted.listing):
             return (await load(None)).entry
@@ -80,7 +80,7 @@ class Documents:
             listing = await self.get(upstream, LISTING, reading)
         except UpstreamNotFound as error:  # it is not the caller's document that is missing
             raise UpstreamRejected(upstream, f"its releases can't be listed: {error.message}") from error
-        name = self._upstreams[upstream].releases(listing.payload).resolve(asked)
+        name = self.upstreams[upstream].releases(listing.payload).resolve(asked)
         return Release(name, None if name == asked else listing)
 
     async def _load(self, source: Upstream, wanted: Wanted, reading: Reading, stale: Entry | None) -> Loaded:

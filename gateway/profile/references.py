@@ -16,6 +16,7 @@ from gateway.profile.profile import Profile
 from gateway.profile.templates import fields
 from gateway.profile.tools import Fetch, Tool
 from gateway.profile.upstreams import Upstream
+from gateway.profile.upstreams.files import FilesUpstream
 from gateway.profile.upstreams.http import HttpUpstream
 from gateway.profile.upstreams.npm import NpmUpstream
 
@@ -84,9 +85,16 @@ def _fetch(path: KeyPath, fetch: Fetch, arguments: frozenset[str], upstream: Ups
     for name, value in fetch.headers.items():
         yield from _template((*path, "headers", name), value, arguments)
     yield from _release(path, fetch, arguments, upstream)
-    if isinstance(upstream, NpmUpstream):
-        for key in (key for key in ("query", "headers") if getattr(fetch, key)):
-            yield Finding((*path, key), f"no {key}: a file of a package is named by path and version alone")
+    refused: tuple[str, ...]
+    match upstream:
+        case NpmUpstream():
+            refused, by = ("query", "headers"), "a file of a package is named by path and version alone"
+        case FilesUpstream():
+            refused, by = ("version", "query", "headers"), "a file of a folder is named by its path alone"
+        case _:
+            return
+    for key in (key for key in refused if getattr(fetch, key)):
+        yield Finding((*path, key), f"no {key}: {by}")
 
 
 def _release(path: KeyPath, fetch: Fetch, arguments: frozenset[str], upstream: Upstream | None) -> Iterator[Finding]:
