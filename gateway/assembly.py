@@ -58,13 +58,6 @@ class Gateway:
         """Whether requests are welcome, as `server.ready_after` has it."""
         return self.profile.server.ready_after == "start" or self.warmer.warmed.is_set()
 
-    async def purge(self, selector: Selector, *, soft: bool = False) -> int:
-        """Purge as the pipeline does, and warm again where the profile says so."""
-        try:
-            return await self.pipeline.purge(selector, soft=soft)
-        finally:
-            self.warmer.purged()
-
     @property
     def tiers(self) -> tuple[str, ...]:
         """The tiers that are in use, fastest first."""
@@ -94,27 +87,30 @@ async def open_gateway(
         absent = ["disk"] if disk is None and profile.cache.disk.enabled else []
         pipeline = Pipeline(memory, lower, clock, loads=loads, writes=writes, absent=absent)
         catalogue = Catalogue(profile, pipeline, upstreams)
-        gateway = Gateway(profile, catalogue, pipeline, memory, disk, Warmer(catalogue, profile.warm), Changes())
-        await _look_at_files_again(gateway)
-        if ahead:
-            await _start_working_ahead(stack, gateway)
+        await _look_at_files_again(profile, pipeline, disk)
+        warmer = Warmer(catalogue, profile.warm, clock)
+        pipeline.listen(warmer.purged)
+        gateway = Gateway(profile, catalogue, pipeline, memory, disk, warmer, Changes())
+        await _start_working_ahead(stack, gateway, ahead=ahead)
         yield gateway
 
 
-async def _look_at_files_again(gateway: Gateway) -> None:
+async def _look_at_files_again(profile: Profile, pipeline: Pipeline, disk: DiskTier | None) -> None:
     """What changed in a folder while no gateway ran is not in what was kept on disk, so that is stale."""
-    if gateway.disk is None:
-        return
-    for name, section in gateway.profile.upstreams.items():
-        if section.type == "files":
-            await gateway.pipeline.purge(Selector("tag", f"upstream:{name}"), soft=True)
+    for name, section in profile.upstreams.items():
+        if section.type != "files" or disk is None:
+            continue
+        try:
+            await pipeline.purge(Selector("tag", f"upstream:{name}"), soft=True)
+        except TierError as error:
+            log.warning("files that changed may be seen late", upstream=name, error=str(error))
 
 
-async def _start_working_ahead(stack: AsyncExitStack, gateway: Gateway) -> None:
+async def _start_working_ahead(stack: AsyncExitStack, gateway: Gateway, *, ahead: bool) -> None:
     services = await stack.enter_async_context(_cancelled_at_the_end())
-    await services.start(gateway.warmer.run)
+    await services.start(partial(gateway.warmer.run, ahead=ahead))
     for name, section in gateway.profile.upstreams.items():
-        match section.watch:
+        match section.watch if ahead else None:
             case Watch(interval=interval):
                 released = partial(_new_release, gateway)
                 await services.start(VersionWatch(gateway.catalogue.documents, name, interval, released).run)

@@ -19,6 +19,7 @@ from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.model import (
     Answer,
     Entry,
+    Horizon,
     Loaded,
     Negative,
     Policy,
@@ -76,19 +77,21 @@ class Catalogue:
         *,
         caller: str = "",
         meta: Mapping[str, Any] | None = None,
+        horizon: Horizon | None = None,
     ) -> CallResult:
         """The result of calling a tool: its answer, or a sentence (`is_error`) that says what to try next.
 
         `caller` says who asks, for private strategies; `meta` is the call's `_meta`, which may ask for a fresh answer
-        where the strategy allows it. Raises UnknownTool. Cancelling stops the waiting; the answer is still made and
-        kept, for whoever asks next.
+        where the strategy allows it; `horizon` is until when the answer should stay fresh. Raises UnknownTool.
+        Cancelling stops the waiting; the answer is still made and kept, for whoever asks next.
         """
         tool = self.tools.get(name)
         if tool is None:
             raise UnknownTool(name)
         try:
             completed = tool.arguments.complete(arguments)
-            reading = Reading(tool.policy if meta is None else asked_for(tool, meta), caller=caller)
+            policy = tool.policy if meta is None else asked_for(tool, meta)
+            reading = Reading(policy if horizon is None else replace(policy, horizon=horizon), caller=caller)
             answer = await self._answer(tool, completed, arguments or {}, reading)
         except (ToolError, UpstreamError) as error:
             return CallResult(render_error(str(error)), message=str(error))

@@ -211,7 +211,7 @@ def export(
     """Write every usable entry of the disk tier to a file, to be imported on another machine."""
 
     async def work(admin: Admin) -> int:
-        await admin.download("/api/cache/export", file)
+        await admin.export(file)
         sys.stdout.write(f"exported to {file}\n")
         return 0
 
@@ -230,7 +230,7 @@ def import_(
     """Bring the entries of an export in, none of them fresher than it was; nothing changes if the file is not whole."""
 
     async def work(admin: Admin) -> int:
-        return _print(await admin.upload("/api/cache/import", file))
+        return _print(await admin.import_(file))
 
     return _at(profile, set_, url, work)
 

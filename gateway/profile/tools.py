@@ -139,9 +139,9 @@ class Warm(Section):
     on_start: bool = False
     """Whether to make the calls when the gateway starts."""
     after_purge: bool = False
-    """Whether to make them again after a purge by an operator."""
+    """Whether to make them again after a purge: an operator's, or that of a tool that `invalidates` something."""
     interval: Annotated[Duration, Field(gt=0)] | None = None
-    """How often to make them again; without it, never. What is still fresh then is left as it is."""
+    """How often to make them again; without it, never. What stays fresh until the next time is left as it is."""
     concurrency: Annotated[int, Field(ge=1)] = 4
     """Most calls at once."""
     calls: tuple[WarmCall, ...] = Field(default=(), strict=False)

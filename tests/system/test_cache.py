@@ -100,10 +100,10 @@ async def test_an_import_that_can_not_be_used(warmed: Path, how: str) -> None:
         file.write_bytes(b"something else")
     code, _, err = await cache(warmed, "import", str(file))
     sentences = {
-        "truncated": "gateway: can't import the file: it is truncated; nothing was imported",
-        "foreign": "gateway: can't import the file: it is not a cache export of this version of the gateway; "
+        "truncated": f"gateway: can't import {file}: it is truncated; nothing was imported",
+        "foreign": f"gateway: can't import {file}: it is not a cache export of this version of the gateway; "
         "nothing was imported",
-        "absent": f"gateway: can't read {file}: No such file or directory",
+        "absent": f"gateway: can't import {file}: No such file or directory; nothing was imported",
     }
     assert (code, err.splitlines()[-1]) == (1, sentences[how])
     assert len((await cache(warmed, "ls"))[1].splitlines()) == 5
