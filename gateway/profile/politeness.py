@@ -10,6 +10,7 @@ from gateway.profile.faults import Contradiction
 from gateway.profile.positions import KeyPath
 from gateway.profile.profile import Profile
 from gateway.profile.references import fetches
+from gateway.profile.searches import searched
 from gateway.profile.units import format_duration, format_size
 from gateway.profile.upstreams.http import HttpUpstream
 from gateway.profile.upstreams.npm import NpmUpstream
@@ -19,6 +20,7 @@ from gateway.profile.upstreams.policies import Politeness
 def upstream_contradictions(profile: Profile) -> Iterator[Contradiction]:
     """Every contradiction within an upstream, and the upstreams that nothing reads."""
     read = {fetch.upstream for tool in profile.tools.values() for _, fetch in fetches((), tool)}
+    read |= searched(profile.upstreams)
     for name, upstream in profile.upstreams.items():
         path: KeyPath = ("upstreams", name)
         if isinstance(upstream, Politeness):
