@@ -25,6 +25,7 @@ from gateway.pipeline.model import Entry
 from gateway.tiers.codec import MAX_PAYLOAD, Codec, DamagedRowError
 from gateway.tiers.disk import DiskTier
 from gateway.tiers.disk_batch import Kind
+from gateway.tiers.disk_entries import live, put, read
 from gateway.tiers.disk_rows import Row
 from gateway.tiers.disk_store import Store
 
@@ -133,7 +134,7 @@ def _read_page(store: Store, after: int) -> tuple[list[tuple[str, bytes]], int |
     for last, key, generation, row in store.connection.execute(_ROWS, (after, _PAGE)):
         found = Row(last, (key or b"").decode("utf-8", "replace"), generation, row)
         try:
-            entry = store.live(found)
+            entry = live(store, found)
         except DamagedRowError:
             continue
         if entry is not None and entry.usable_until > store.now:
@@ -230,7 +231,7 @@ def _batch(entries: Iterator[tuple[str, Entry]]) -> dict[str, Entry]:
 
 
 def _stored_at(store: Store, keys: Sequence[str]) -> Mapping[str, float]:
-    return {key: entry.stored_at for key, entry in store.read(keys).items()}
+    return {key: entry.stored_at for key, entry in read(store, keys).items()}
 
 
 def _generation(store: Store) -> int:
@@ -240,4 +241,4 @@ def _generation(store: Store) -> int:
 def _put(store: Store, entries: Mapping[str, Entry], generation: int) -> None:
     if store.purges.generation != generation:
         raise TierError("the cache was purged during the import; the rest was not imported")
-    store.put(entries)
+    put(store, entries)

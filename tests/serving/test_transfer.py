@@ -5,11 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import trio
-from hypercorn.typing import ASGIFramework
 
 from gateway.assembly import Gateway, open_gateway
 from gateway.serving.admin.site import build_site
@@ -63,7 +62,7 @@ def asked(method: str, path: str) -> Any:
 
 
 def site_of(gateway: Gateway) -> Any:
-    return cast("ASGIFramework", build_site(gateway, trio.Event()))
+    return build_site(gateway, trio.Event())
 
 
 async def test_an_export_whose_client_leaves_before_it_begins_leaves_nothing(tmp_path: Path, temporary: Path) -> None:
