@@ -1,8 +1,8 @@
 """Connections on which more has arrived than an answer: they are not used again.
 
 What is left would be taken for the answer to the next request, whatever it is: a wrong Content-Length, a body where
-there may be none, an answer that is sent twice. httpcore2 closes an idle connection on which something arrives, but does
-not look at what has arrived along with the end of the last answer.
+there may be none, an answer that is sent twice. httpcore2 closes an idle connection on which something arrives, but
+does not look at what has arrived along with the end of the last answer.
 """
 
 from __future__ import annotations
