@@ -58,7 +58,7 @@ class Catalogue:
         upstreams: Mapping[str, Upstream],
         servers: Sequence[McpServer] = (),
     ) -> None:
-        policies = {name: _policy(name, strategy) for name, strategy in profile.strategies.items()}
+        policies = {name: policy_of(name, strategy) for name, strategy in profile.strategies.items()}
         identities = {name: upstream.identity for name, upstream in upstreams.items()}
         self._pipeline = pipeline
         self.documents = Documents(pipeline, upstreams)
@@ -233,7 +233,8 @@ def asked_for(policy: Policy, directives: Collection[str], meta: Mapping[str, An
     return policy
 
 
-def _policy(name: str, strategy: Strategy) -> Policy:
+def policy_of(name: str, strategy: Strategy) -> Policy:
+    """A `[strategies.NAME]` as the pipeline needs it."""
     negative = strategy.negative
     return Policy(
         name,
