@@ -18,9 +18,11 @@ TARGET = 0.004
 """Seconds that a bit should take, so that with what may fall into it, it stays below 20 ms."""
 _MAX_BIT = 256
 """Rows or pages in one bit at most: each may cost a hundred times what the last ones did."""
+_MOVE_TARGET = 0.008
+"""Seconds that a move of the WAL should take, of which most is waiting for the disk, however little there is to move."""
 _BETWEEN_MOVES = (32, 2048)
-"""Rows or pages between two moves of the WAL, at least and at most. Each waits for the disk: less would be little else
-than waiting."""
+"""Rows or pages between two moves, at least and at most. With less there would be little else than waiting: the first
+commit after a move waits for the disk as well, to begin the WAL anew."""
 _WAL_BYTES = 1_000_000
 """A WAL up to this size is left as it is when all is done."""
 
@@ -28,8 +30,9 @@ _WAL_BYTES = 1_000_000
 class Pace:
     """How much fits into one bit, learnt from the last ones."""
 
-    def __init__(self, start: int = 16, least: int = 1, most: int = _MAX_BIT) -> None:
+    def __init__(self, start: int = 16, least: int = 1, most: int = _MAX_BIT, target: float = TARGET) -> None:
         self.size = start
+        self._target = target
         self._least = least
         self._most = most
 
@@ -39,10 +42,10 @@ class Pace:
 
     def settle(self, done: int, seconds: float) -> None:
         """A bit of `done` took so long: the next is larger or smaller."""
-        if seconds > TARGET:
-            self.size = max(self._least, int(min(self.size, done) * TARGET / seconds))
+        if seconds > self._target:
+            self.size = max(self._least, int(min(self.size, done) * self._target / seconds))
         elif done >= self.size:
-            self.size = min(self._most, int(self.size * min(1.5, TARGET / max(seconds, 1e-6))) + 1)
+            self.size = min(self._most, int(self.size * min(1.5, self._target / max(seconds, 1e-6))) + 1)
 
 
 class Upkeep:
@@ -59,7 +62,7 @@ class Upkeep:
         self._store = store
         self._queue_up = queue_up
         self._paces: dict[Callable[..., int], Pace] = {}
-        self._between = Pace(_BETWEEN_MOVES[0], *_BETWEEN_MOVES)
+        self._between = Pace(_BETWEEN_MOVES[0], *_BETWEEN_MOVES, target=_MOVE_TARGET)
         self._unmoved = 0
 
     async def do_bit(self, chore: Chore, pace: Callable[..., int] | None = None) -> int:

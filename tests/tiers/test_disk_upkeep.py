@@ -30,7 +30,7 @@ async def test_the_wal_is_moved_in_turns_of_its_own() -> None:
         return job
 
     upkeep = Upkeep(Store(Path("/nowhere/cache.db"), Codec(1, 0.0), ttl=1.0, max_size=1), queue_up)
-    for _ in range(60):
+    for _ in range(100):
         await upkeep.do_bit(expire)
     between, rows = [], 0
     for kind, limit in asked:
@@ -40,13 +40,13 @@ async def test_the_wal_is_moved_in_turns_of_its_own() -> None:
             rows = 0
     assert between[0] <= 64
     assert between[-1] > 1000
-    moving = 10 * TARGET
+    moving = 20 * TARGET
     before = len(asked)
     for _ in range(60):
         await upkeep.do_bit(expire)
     moves = sum(kind is Kind.MOVE for kind, _ in asked[before:])
-    assert moves > 40
-    assert upkeep.longest_hold == 10 * TARGET
+    assert moves > 10
+    assert upkeep.longest_hold == 20 * TARGET
     await upkeep.finish()
     assert [kind for kind, _ in asked[-2:]] == [Kind.MOVE, Kind.MOVE]
 
