@@ -19,7 +19,7 @@ TARGET = 0.004
 _MAX_BIT = 256
 """Rows or pages in one bit at most: each may cost a hundred times what the last ones did."""
 _MOVE_TARGET = 0.008
-"""Seconds that a move of the WAL should take, of which most is waiting for the disk, however little there is to move."""
+"""Seconds that a move of the WAL should take, most of it waiting for the disk, however little there is to move."""
 _BETWEEN_MOVES = (32, 2048)
 """Rows or pages between two moves, at least and at most. With less there would be little else than waiting: the first
 commit after a move waits for the disk as well, to begin the WAL anew."""
