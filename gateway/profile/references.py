@@ -12,6 +12,7 @@ import jsonschema_rs
 from gateway.profile.addresses import clashes
 from gateway.profile.budget import budget_findings
 from gateway.profile.faults import Finding, did_you_mean, listed, shown
+from gateway.profile.federated import federation_faults
 from gateway.profile.positions import KeyPath
 from gateway.profile.profile import Profile
 from gateway.profile.searches import search_faults, search_fetch_faults
@@ -20,6 +21,7 @@ from gateway.profile.tools import Fetch, Tool
 from gateway.profile.upstreams import Upstream
 from gateway.profile.upstreams.files import FilesUpstream
 from gateway.profile.upstreams.http import HttpUpstream
+from gateway.profile.upstreams.mcp import McpUpstream
 from gateway.profile.upstreams.npm import NpmUpstream
 from gateway.profile.upstreams.search import SearchUpstream
 
@@ -55,6 +57,7 @@ def broken_references(profile: Profile, declared: Declared) -> tuple[Finding, ..
         findings += _upstream(("upstreams", name), upstream)
         if isinstance(upstream, SearchUpstream):
             findings += _search(("upstreams", name), upstream, profile, declared)
+    findings += federation_faults(profile, declared.strategies)
     findings += clashes(profile.server, profile.admin)
     return tuple(findings)
 
@@ -100,6 +103,10 @@ def _fetch(path: KeyPath, fetch: Fetch, arguments: frozenset[str], upstream: Ups
             refused, by = ("query", "headers"), "a file of a package is named by path and version alone"
         case FilesUpstream():
             refused, by = ("version", "query", "headers"), "a file of a folder is named by its path alone"
+        case McpUpstream():
+            what = "an upstream of documents; the tools of an MCP server are federated as they are, under its prefix"
+            yield Finding((*path, "upstream"), what)
+            return
         case _:
             return
     for key in (key for key in refused if getattr(fetch, key)):
