@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from gateway.profile.faults import Contradiction
+from gateway.profile.fetch import Fetch
+from gateway.profile.http_consistency import http_contradictions
 from gateway.profile.positions import KeyPath
 from gateway.profile.profile import Profile
 from gateway.profile.references import fetches
@@ -18,19 +20,23 @@ from gateway.profile.upstreams.npm import NpmUpstream
 
 def upstream_contradictions(profile: Profile) -> Iterator[Contradiction]:
     """Every contradiction within an upstream, and the upstreams that nothing reads."""
-    read = {fetch.upstream for tool in profile.tools.values() for _, fetch in fetches((), tool)}
+    requests: dict[str, list[Fetch]] = {name: [] for name in profile.upstreams}
+    for tool in profile.tools.values():
+        for _, fetch in fetches((), tool):
+            requests.setdefault(fetch.upstream, []).append(fetch)
     for name, upstream in profile.upstreams.items():
         path: KeyPath = ("upstreams", name)
         yield from _patience(path, upstream)
         yield from _connections(path, upstream)
         if isinstance(upstream, HttpUpstream):
             yield from _reach(path, upstream)
+            yield from http_contradictions(path, upstream, requests[name])
         if isinstance(upstream, NpmUpstream) and upstream.max_package_size > upstream.max_unpacked_size:
             keys = ((*path, "max_package_size"), (*path, "max_unpacked_size"))
             packed, unpacked = format_size(upstream.max_package_size), format_size(upstream.max_unpacked_size)
             problem = f"a package may have {packed} packed and only {unpacked} unpacked"
             yield Contradiction(keys, problem, "raise max_unpacked_size: a package grows when it is unpacked")
-        if name not in read:
+        if not requests[name]:
             yield Contradiction((path,), f"no tool reads from {name}", "remove it, or let a fetch name it")
 
 
@@ -44,13 +50,6 @@ def _patience(path: KeyPath, upstream: Upstream) -> Iterator[Contradiction]:
             f"the pauses between {upstream.retries} retries may take {_about(pauses)}, and timeout is "
             f"{format_duration(timeout)} for all tries together",
             "fewer retries, a shorter retry_delay or a longer timeout",
-        )
-    if upstream.batch.window >= timeout:
-        window = format_duration(upstream.batch.window)
-        yield Contradiction(
-            ((*path, "batch", "window"), (*path, "timeout")),
-            f"a request may wait {window} for others, and timeout is {format_duration(timeout)}",
-            "shorten the window: milliseconds are enough",
         )
 
 

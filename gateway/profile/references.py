@@ -11,11 +11,13 @@ import jsonschema_rs
 
 from gateway.profile.addresses import clashes
 from gateway.profile.faults import Finding, did_you_mean, listed, shown
+from gateway.profile.fetch import WITH_CONTENT, Fetch, texts
 from gateway.profile.positions import KeyPath
 from gateway.profile.profile import Profile
 from gateway.profile.templates import fields
-from gateway.profile.tools import Fetch, Tool
+from gateway.profile.tools import Tool
 from gateway.profile.upstreams import Upstream
+from gateway.profile.upstreams.batch import Batch
 from gateway.profile.upstreams.http import HttpUpstream
 from gateway.profile.upstreams.npm import NpmUpstream
 
@@ -79,14 +81,33 @@ def _fetch(path: KeyPath, fetch: Fetch, arguments: frozenset[str], upstream: Ups
     yield from _template((*path, "path"), fetch.path, arguments | _VERSION)
     if fetch.version is not None:
         yield from _template((*path, "version"), fetch.version, arguments)
-    for name, value in fetch.query.items():
-        yield from _template((*path, "query", name), value, arguments)
-    for name, value in fetch.headers.items():
-        yield from _template((*path, "headers", name), value, arguments)
+    for key in ("query", "headers", "form"):
+        for name, value in getattr(fetch, key).items():
+            yield from _template((*path, key, name), value, arguments)
+    for text in dict.fromkeys(texts(fetch.body)):
+        yield from _template((*path, "body"), text, arguments)
+    if fetch.batch_key is not None:
+        yield from _template((*path, "batch_key"), fetch.batch_key, arguments)
     yield from _release(path, fetch, arguments, upstream)
+    if isinstance(upstream, HttpUpstream) and fetch.batch_key is not None and upstream.batch is None:
+        expected = f"no batch_key, or upstreams.{fetch.upstream}.batch, which says how requests join"
+        yield Finding((*path, "batch_key"), expected)
+    elif isinstance(upstream, HttpUpstream) and upstream.batch is not None and fetch.batch_key is not None:
+        yield from _in_a_batch(path, fetch, upstream.batch)
     if isinstance(upstream, NpmUpstream):
-        for key in (key for key in ("query", "headers") if getattr(fetch, key)):
+        for key in sorted(fetch.said - {"upstream", "path", "version"}):
             yield Finding((*path, key), f"no {key}: a file of a package is named by path and version alone")
+
+
+def _in_a_batch(path: KeyPath, fetch: Fetch, batch: Batch) -> Iterator[Finding]:
+    """Requests whose keys could not be put where the upstream wants them."""
+    if batch.place == "query":
+        return
+    if fetch.method not in WITH_CONTENT:
+        expected = f'method = "POST", "PUT" or "PATCH": the keys of upstreams.{fetch.upstream}.batch go into the body'
+        yield Finding((*path, "method"), expected, shown(fetch.method))
+    if fetch.form or not isinstance(fetch.body, dict | None):
+        yield Finding((*path, "form" if fetch.form else "body"), "a table in body, or none: the keys go into it")
 
 
 def _release(path: KeyPath, fetch: Fetch, arguments: frozenset[str], upstream: Upstream | None) -> Iterator[Finding]:

@@ -106,10 +106,6 @@ def test_one_contradiction(folder: Folder, text: str, line: str) -> None:
             "all tries together",
         ),
         (
-            "[upstreams.u.batch]\nwindow = '1m'",
-            "13:1: upstreams.u.batch.window: warning: a request may wait 1m for others, and timeout is 30s",
-        ),
-        (
             "[upstreams.u]\nmax_concurrent = 10",
             "13:1: upstreams.u.max_concurrent: warning: 10 requests at once never need 50 connections",
         ),

@@ -32,15 +32,6 @@ class RateLimit(Section):
     """How long the window is."""
 
 
-class Batch(Section):
-    """`batch`: requests that wait for each other, to go as one."""
-
-    window: Duration = 0.05
-    """How long the first request waits for others."""
-    max: Annotated[int, Field(ge=1)] = 50
-    """Most requests in one batch."""
-
-
 class Politeness(Section):
     """`[upstream_defaults]`: what every upstream starts from; each can say otherwise in its own table."""
 
@@ -60,5 +51,3 @@ class Politeness(Section):
     """Whether the host's name may resolve to a private, loopback or link-local address."""
     pool: Pool = Pool()
     """The HTTP connections."""
-    batch: Batch = Batch()
-    """Requests that go as one."""
