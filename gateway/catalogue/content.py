@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from gateway.catalogue.jsontext import to_json
+from gateway.catalogue.jsontext import strict_json
 from gateway.catalogue.template import Template, as_text, text_template
 from gateway.errors import ToolError
 from gateway.profile.templates import Field
@@ -83,7 +83,7 @@ class JsonContent:
         if value is _ABSENT:
             return b""
         try:
-            return to_json(value)
+            return strict_json(value).encode()
         except ValueError as error:
             raise ToolError(f"Invalid arguments: {error}") from None
 

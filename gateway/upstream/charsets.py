@@ -60,7 +60,7 @@ def _of_itself(body: bytes, media_type: str) -> str:
 
 
 def _codec(label: str) -> str:
-    encoding = webencodings.lookup(label)
+    encoding = webencodings.lookup(label) if label.isascii() else None
     if encoding is not None and encoding.name not in _NO_CHARSETS:
         return str(encoding.codec_info.name)
     try:

@@ -1,7 +1,7 @@
 """HTML as Markdown, as plain text, or as the elements that a CSS selector finds.
 
 Every bound stands in the parser, so that nothing behind it sees a document that is large in another way than in bytes:
-libxml2 stops at 256 levels, and the tree is built of so many elements and attributes at most.
+the tree is built of so many levels, elements and attributes at most.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _ELEMENTS = 200_000
 """As a tree each takes some hundred bytes."""
 _ATTRIBUTES = 1_000
 """Of one element; they are a list, which is searched for each."""
-_DEPTH = 256
-"""libxml2's own limit."""
+_DEPTH = 200
+"""Of elements within each other; libxml2 itself leaves out what is deeper than 256, and says nothing."""
 
 _NEVER_TEXT = frozenset({"script", "style", "template", "noscript"})
 
@@ -31,19 +31,30 @@ class NotHtml(ValueError):
 
 
 class _BoundedTree(etree.TreeBuilder):  # type: ignore[misc]  # lxml ships no types
-    """A tree of no more than so many elements and attributes."""
+    """A tree of no more than so many levels, elements and attributes; `refused` says what was too much."""
 
     def __init__(self) -> None:
         super().__init__(insert_comments=False, insert_pis=False)
+        self.refused = ""
         self._elements = 0
+        self._depth = 0
 
     def start(self, tag: str, attributes: dict[str, str]) -> Any:
         self._elements += 1
+        self._depth += 1
+        if self._depth > _DEPTH:
+            self.refused = f"its elements are more than {_DEPTH} deep"
         if self._elements > _ELEMENTS:
-            raise NotHtml(f"it has more than {_ELEMENTS} elements")
+            self.refused = f"it has more than {_ELEMENTS} elements"
         if len(attributes) > _ATTRIBUTES:
-            raise NotHtml(f"an element has more than {_ATTRIBUTES} attributes")
+            self.refused = f"an element has more than {_ATTRIBUTES} attributes"
+        if self.refused:
+            raise NotHtml(self.refused)
         return super().start(tag, attributes)
+
+    def end(self, tag: str) -> Any:
+        self._depth -= 1
+        return super().end(tag)
 
 
 def html_as(text: bytes, section: Html, limit: int) -> bytes:
@@ -70,17 +81,18 @@ def html_as(text: bytes, section: Html, limit: int) -> bytes:
 
 
 def _tree(text: bytes) -> Any:
-    parser = etree.HTMLParser(encoding="utf-8", no_network=True, target=_BoundedTree())
+    builder = _BoundedTree()
+    parser = etree.HTMLParser(encoding="utf-8", no_network=True, target=builder)
     try:
         root = etree.fromstring(text, parser)
-    except NotHtml:
-        raise
-    except (etree.LxmlError, AssertionError) as error:  # the latter of the tree builder, for what has no element at all
-        raise NotHtml(str(error).partition("\n")[0] or "it has no elements") from None
+    except (NotHtml, etree.LxmlError, AssertionError):  # a tree that is not finished is told by any of them
+        root = None
+    if builder.refused:
+        raise NotHtml(builder.refused)
+    for entry in parser.error_log.filter_from_fatals():  # there it stopped: what follows is not in the tree
+        raise NotHtml(f"it can't be read: {entry.message}")
     if root is None:
         raise NotHtml("it has no elements")
-    if any("depth" in entry.message for entry in parser.error_log):
-        raise NotHtml(f"its elements are more than {_DEPTH} deep")
     return root
 
 
