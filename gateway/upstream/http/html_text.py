@@ -1,7 +1,7 @@
 """HTML as Markdown, as plain text, or as the elements that a CSS selector finds.
 
-Every bound stands in the parser, so that nothing behind it sees a document that is large in another way than in bytes:
-the tree is built of so many levels, elements and attributes at most.
+Every bound stands before the tree, so that nothing sees a document that is large in another way than in bytes:
+a page is measured first, and one of too many levels, elements or attributes is refused.
 """
 
 from __future__ import annotations
@@ -30,16 +30,15 @@ class NotHtml(ValueError):
     """HTML that can't be read, or does not have what is looked for."""
 
 
-class _BoundedTree(etree.TreeBuilder):  # type: ignore[misc]  # lxml ships no types
-    """A tree of no more than so many levels, elements and attributes; `refused` says what was too much."""
+class _Measure:
+    """What a parser reports to before there is a tree: `refused` says what was too much."""
 
     def __init__(self) -> None:
-        super().__init__(insert_comments=False, insert_pis=False)
         self.refused = ""
         self._elements = 0
         self._depth = 0
 
-    def start(self, tag: str, attributes: dict[str, str]) -> Any:
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
         self._elements += 1
         self._depth += 1
         if self._depth > _DEPTH:
@@ -50,11 +49,12 @@ class _BoundedTree(etree.TreeBuilder):  # type: ignore[misc]  # lxml ships no ty
             self.refused = f"an element has more than {_ATTRIBUTES} attributes"
         if self.refused:
             raise NotHtml(self.refused)
-        return super().start(tag, attributes)
 
-    def end(self, tag: str) -> Any:
+    def end(self, tag: str) -> None:
         self._depth -= 1
-        return super().end(tag)
+
+    def close(self) -> None:
+        pass
 
 
 def html_as(text: bytes, section: Html, limit: int) -> bytes:
@@ -81,16 +81,18 @@ def html_as(text: bytes, section: Html, limit: int) -> bytes:
 
 
 def _tree(text: bytes) -> Any:
-    builder = _BoundedTree()
-    parser = etree.HTMLParser(encoding="utf-8", no_network=True, target=builder)
-    try:
-        root = etree.fromstring(text, parser)
-    except (NotHtml, etree.LxmlError, AssertionError):  # a tree that is not finished is told by any of them
-        root = None
-    if builder.refused:
-        raise NotHtml(builder.refused)
-    for entry in parser.error_log.filter_from_fatals():  # there it stopped: what follows is not in the tree
-        raise NotHtml(f"it can't be read: {entry.message}")
+    """The tree of a page that has been measured first: to build one of any size is what takes time and memory."""
+    measure = _Measure()
+    for target in ({"target": measure}, {}):
+        parser = etree.HTMLParser(encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True, **target)
+        try:
+            root = etree.fromstring(text, parser)
+        except (NotHtml, etree.LxmlError):
+            root = None
+        if measure.refused:
+            raise NotHtml(measure.refused)
+        for entry in parser.error_log.filter_from_fatals():  # there it stopped: what follows is not in the tree
+            raise NotHtml(f"it can't be read: {entry.message.strip()}")
     if root is None:
         raise NotHtml("it has no elements")
     return root
