@@ -56,13 +56,6 @@ class Gateway:
         """Whether requests are welcome, as `server.ready_after` has it."""
         return self.profile.server.ready_after == "start" or self.warmer.warmed.is_set()
 
-    async def purge(self, selector: Selector, *, soft: bool = False) -> int:
-        """Purge as the pipeline does, and warm again where the profile says so."""
-        try:
-            return await self.pipeline.purge(selector, soft=soft)
-        finally:
-            self.warmer.purged()
-
     @property
     def tiers(self) -> tuple[str, ...]:
         """The tiers that are in use, fastest first."""
@@ -92,17 +85,18 @@ async def open_gateway(
         absent = ["disk"] if disk is None and profile.cache.disk.enabled else []
         pipeline = Pipeline(memory, lower, clock, loads=loads, writes=writes, absent=absent)
         catalogue = Catalogue(profile, pipeline, upstreams)
-        gateway = Gateway(profile, catalogue, pipeline, memory, disk, Warmer(catalogue, profile.warm), Changes())
-        if ahead:
-            await _start_working_ahead(stack, gateway)
+        warmer = Warmer(catalogue, profile.warm, clock)
+        pipeline.listen(warmer.purged)
+        gateway = Gateway(profile, catalogue, pipeline, memory, disk, warmer, Changes())
+        await _start_working_ahead(stack, gateway, ahead=ahead)
         yield gateway
 
 
-async def _start_working_ahead(stack: AsyncExitStack, gateway: Gateway) -> None:
+async def _start_working_ahead(stack: AsyncExitStack, gateway: Gateway, *, ahead: bool) -> None:
     services = await stack.enter_async_context(_cancelled_at_the_end())
-    await services.start(gateway.warmer.run)
+    await services.start(partial(gateway.warmer.run, ahead=ahead))
     for name, section in gateway.profile.upstreams.items():
-        if section.watch is not None:
+        if ahead and section.watch is not None:
             changed = partial(_new_release, gateway)
             watch = VersionWatch(gateway.catalogue.documents, name, section.watch.interval, changed)
             await services.start(watch.run)

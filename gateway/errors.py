@@ -42,6 +42,10 @@ class UpstreamUnavailable(UpstreamError):
     """No answer: refused, reset, timed out, or a 5xx or 429. Asking again later may help."""
 
 
+class UpstreamNotAsked(UpstreamUnavailable):
+    """No answer, because nothing was sent: a limit of the profile or the circuit breaker had it so."""
+
+
 class UpstreamNotFound(UpstreamError):
     """The upstream answered that there is no such document (404 or 410, or no such file in a package)."""
 

@@ -30,7 +30,7 @@ def test_what_was_not_finished_is_gone(tmp_path: Path) -> None:
     target = tmp_path / "report.json"
     write_atomically(target, b"old")
     with pytest.raises(TypeError), Replacement(target) as file:
-        file.write("new")  # type: ignore[arg-type]  # text is no bytes
+        file.write("new")  # type: ignore[call-overload]  # text is no bytes
     assert target.read_bytes() == b"old"
     assert left(tmp_path) == ["report.json"]
 

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from gateway.catalogue.documents import Documents, Reading
+from gateway.catalogue.pages import NEXT_CURSOR
 from gateway.catalogue.result import PROVENANCE, provenance, render_error, with_meta
 from gateway.catalogue.tool import Tool
 from gateway.errors import TierError, ToolError, UnknownTool, UpstreamError
@@ -19,6 +20,7 @@ from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.model import (
     Answer,
     Entry,
+    Horizon,
     Loaded,
     Negative,
     Policy,
@@ -28,6 +30,7 @@ from gateway.pipeline.model import (
     UpstreamFreshness,
 )
 from gateway.pipeline.pipeline import Pipeline
+from gateway.profile.budget import CURSOR, budget_of
 from gateway.profile.profile import Profile
 from gateway.profile.tiers import Strategy
 from gateway.upstream.model import Upstream
@@ -62,7 +65,8 @@ class Catalogue:
         self.tools = {}
         for name, section in profile.tools.items():
             directives = profile.strategies[section.strategy].call_directives
-            self.tools[name] = Tool(name, section, policies[section.strategy], identities, directives)
+            budget = budget_of(section, profile.server.max_output)
+            self.tools[name] = Tool(name, section, policies[section.strategy], identities, directives, budget)
 
     @property
     def definitions(self) -> Sequence[dict[str, Any]]:
@@ -76,30 +80,38 @@ class Catalogue:
         *,
         caller: str = "",
         meta: Mapping[str, Any] | None = None,
+        horizon: Horizon | None = None,
     ) -> CallResult:
         """The result of calling a tool: its answer, or a sentence (`is_error`) that says what to try next.
 
         `caller` says who asks, for private strategies; `meta` is the call's `_meta`, which may ask for a fresh answer
-        where the strategy allows it. Raises UnknownTool. Cancelling stops the waiting; the answer is still made and
-        kept, for whoever asks next.
+        where the strategy allows it; `horizon` is until when the answer should stay fresh. Raises UnknownTool.
+        Cancelling stops the waiting; the answer is still made and kept, for whoever asks next.
         """
         tool = self.tools.get(name)
         if tool is None:
             raise UnknownTool(name)
         try:
             completed = tool.arguments.complete(arguments)
-            reading = Reading(tool.policy if meta is None else asked_for(tool, meta), caller=caller)
-            answer = await self._answer(tool, completed, arguments or {}, reading)
+            cursor = completed.pop(CURSOR, None) if tool.pager is not None else None
+            policy = tool.policy if meta is None else asked_for(tool, meta)
+            reading = Reading(policy if horizon is None else replace(policy, horizon=horizon), caller=caller)
+            key = tool.key(completed, reading.owner)  # also where nothing is cached: it refuses what JSON can't hold
+            answer = await self._answer(tool, key, completed, arguments or {}, reading)
+            payload, following = answer.entry.payload, None
+            if tool.pager is not None:
+                payload, following = tool.pager.page(payload, key, cursor or None)
         except (ToolError, UpstreamError) as error:
             return CallResult(render_error(str(error)), message=str(error))
-        about = {PROVENANCE: provenance(answer, self._pipeline.clock())}
-        return CallResult(with_meta(answer.entry.payload, about), answer=answer)
+        about: dict[str, Any] = {PROVENANCE: provenance(answer, self._pipeline.clock())}
+        if following is not None:
+            about[NEXT_CURSOR] = following
+        return CallResult(with_meta(payload, about), answer=answer)
 
     async def _answer(
-        self, tool: Tool, arguments: Mapping[str, Any], given: Mapping[str, Any], reading: Reading
+        self, tool: Tool, key: str, arguments: Mapping[str, Any], given: Mapping[str, Any], reading: Reading
     ) -> Answer:
-        load = partial(self._load, tool, arguments, given, reading)
-        key = tool.key(arguments, reading.owner)  # also where nothing is cached: it refuses what JSON can't hold
+        load = partial(self._load, tool, key, arguments, given, reading)
         if tool.cached:
             return await self._pipeline.get(Request(key, reading.policy, load))
         # What changes something is done once for each call, and nobody else gets its answer.
@@ -114,6 +126,7 @@ class Catalogue:
     async def _load(
         self,
         tool: Tool,
+        key: str,
         arguments: Mapping[str, Any],
         given: Mapping[str, Any],
         reading: Reading,
@@ -121,7 +134,7 @@ class Catalogue:
     ) -> Loaded:
         # To refresh a stale result from stale documents would make nothing fresher.
         reading = replace(reading, revalidate=stale is not None, cached=tool.cached)
-        rendered = await tool.answer(self.documents, arguments, given, reading)
+        rendered = await tool.answer(self.documents, arguments, given, reading, key)
         now = self._pipeline.clock()
         tags = (f"tool:{tool.name}", f"strategy:{tool.policy.name}", *rendered.tags)
         entry = derived_entry(

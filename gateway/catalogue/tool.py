@@ -7,18 +7,18 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import jsonschema_rs
 import orjson
 import trio
 
 from gateway.catalogue.arguments import Arguments, canonical
+from gateway.catalogue.composing import Composer, Source, input_with_cursor
 from gateway.catalogue.documents import Documents, Reading, parsed
 from gateway.catalogue.fetch import Fetch, Got
-from gateway.catalogue.result import render
 from gateway.catalogue.select import Selection
 from gateway.catalogue.template import as_text, text_template
-from gateway.errors import GatewayError, ToolError, UpstreamInvalid, UpstreamNotFound
+from gateway.errors import GatewayError, ToolError, UpstreamNotFound
 from gateway.pipeline.model import Entry, Policy
+from gateway.profile.budget import Budget
 from gateway.profile.tools import Tool as ToolSection
 from gateway.upstream.printable import printable
 
@@ -58,23 +58,23 @@ class Tool:
         policy: Policy,
         identities: Mapping[str, str],
         directives: Collection[str] = (),
+        budget: Budget | None = None,
     ) -> None:
         self.name = name
         self.directives = directives
         self.policy = policy
         self.cached = section.annotations.read_only
-        self.arguments = Arguments(name, section.input, section.normalize)
-        self.definition = _definition(name, section, self.arguments.schema)
+        declared = section.input if budget is None else input_with_cursor(section.input)
+        self.arguments = Arguments(name, declared, section.normalize)
+        self._composer = Composer(name, section, budget)
+        self.pager = self._composer.pager
+        self.definition = _definition(name, section, self.arguments.schema, self._composer.output)
         self._fetches = {alias: Fetch(fetch) for alias, fetch in section.documents.items()}
-        self._single = section.fetch is not None
         self._tags = tuple(text_template(tag) for tag in section.tags)
         self._invalidates = tuple(text_template(tag) for tag in section.invalidates)
-        self._select = Selection(f"tools.{name}.result.select", section.result.select)
-        self._form = section.result.format
-        self._output = jsonschema_rs.validator_for(section.output) if section.output is not None else None
         self._missing = text_template(section.result.missing) if section.result.missing is not None else None
         self._nearest = _compile_nearest(name, section)
-        self._fingerprint = _fingerprint(section, identities)
+        self._fingerprint = _fingerprint(section, identities, budget)
 
     def key(self, arguments: Mapping[str, Any], owner: str = "") -> str:
         """The canonical key of a call; it changes with whatever the declaration says about the answer.
@@ -88,9 +88,17 @@ class Tool:
         return [tag.fill(arguments) for tag in self._invalidates]
 
     async def answer(
-        self, documents: Documents, arguments: Mapping[str, Any], given: Mapping[str, Any], reading: Reading
+        self,
+        documents: Documents,
+        arguments: Mapping[str, Any],
+        given: Mapping[str, Any],
+        reading: Reading,
+        key: str = "",
     ) -> Rendered:
-        """The answer to normalised `arguments`; `given` is how the caller spelled them, for messages."""
+        """The answer to normalised `arguments`; `given` is how the caller spelled them, for messages.
+
+        `key` is the call's, which the cursors of a long answer are bound to.
+        """
         try:
             fetched = await self._fetch(documents, arguments, reading)
         except UpstreamNotFound:
@@ -99,12 +107,13 @@ class Tool:
             raise ToolError(await self._say_missing(documents, arguments, given, None, reading)) from None
         release = next((got.release for got in fetched.values() if got.release is not None), None)
         values = arguments if release is None else {**arguments, "version": release.name}
-        parts = {alias: parsed(self._fetches[alias].upstream, got.entry) for alias, got in fetched.items()}
-        document = parts["document"] if self._single else parts
-        value = self._select.of(document, values)
-        if value is None:
-            raise ToolError(await self._say_missing(documents, values, given, document, reading))
-        self._check(value)
+        sources = {
+            alias: Source(self._fetches[alias].upstream, got.entry, got.release.name if got.release else None)
+            for alias, got in fetched.items()
+        }
+        composed = await self._composer.of(sources, values, key)
+        if composed.payload is None:
+            raise ToolError(await self._say_missing(documents, values, given, composed.document, reading))
         tags = {tag for got in fetched.values() for tag in got.entry.tags}
         tags.update(tag.fill(values) for tag in self._tags)
         tags.update(
@@ -112,8 +121,8 @@ class Tool:
             for alias, got in fetched.items()
             if got.release is not None and got.release.listing is not None
         )
-        sources = tuple(source for got in fetched.values() for source in got.sources)
-        return Rendered(self._render(value), tuple(sorted(tags)), sources)
+        changing = tuple(source for got in fetched.values() for source in got.sources)
+        return Rendered(composed.payload, tuple(sorted(tags)), changing)
 
     async def _fetch(self, documents: Documents, arguments: Mapping[str, Any], reading: Reading) -> dict[str, Got]:
         """Every document, in parallel; raises the first failure in the order of declaration."""
@@ -133,21 +142,6 @@ class Tool:
             if alias in failures:
                 raise failures[alias]
         return {alias: fetched[alias] for alias in self._fetches}
-
-    def _render(self, value: Any) -> bytes:
-        try:
-            return render(value, self._form)
-        except ValueError as error:
-            raise UpstreamInvalid(self.name, f"the answer can't be written as JSON: {error}") from error
-
-    def _check(self, value: Any) -> None:
-        if self._output is None:
-            return
-        error = next(iter(self._output.iter_errors(value)), None)
-        if error is not None:
-            where = ".".join(map(str, error.instance_path)) or "it"
-            reason = f"the answer is not what tools.{self.name}.output declares: {where}: {error.message}"
-            raise UpstreamInvalid(self.name, printable(reason, 300))
 
     async def _say_missing(
         self,
@@ -192,14 +186,16 @@ def _compile_nearest(name: str, section: ToolSection) -> _Nearest | None:
     return _Nearest(fetch, Selection(f"tools.{name}.result.nearest.of", nearest.of), nearest.to, nearest.max)
 
 
-def _definition(name: str, section: ToolSection, schema: Mapping[str, Any]) -> dict[str, Any]:
+def _definition(
+    name: str, section: ToolSection, schema: Mapping[str, Any], output: Mapping[str, Any] | None
+) -> dict[str, Any]:
     """The tool as `tools/list` shows it."""
     hints = section.annotations
     definition: dict[str, Any] = {"name": name, "description": section.description, "inputSchema": schema}
     if section.title:
         definition["title"] = section.title
-    if section.output is not None:
-        definition["outputSchema"] = section.output
+    if output is not None:
+        definition["outputSchema"] = output
     definition["annotations"] = {
         "readOnlyHint": hints.read_only,
         "idempotentHint": hints.idempotent,
@@ -209,8 +205,10 @@ def _definition(name: str, section: ToolSection, schema: Mapping[str, Any]) -> d
     return definition
 
 
-def _fingerprint(section: ToolSection, identities: Mapping[str, str]) -> str:
+def _fingerprint(section: ToolSection, identities: Mapping[str, str], budget: Budget | None) -> str:
     about = section.model_dump(mode="json", exclude={"title", "description", "annotations", "strategy"})
     sources = {fetch.upstream: identities[fetch.upstream] for fetch in section.documents.values()}
-    text = orjson.dumps([FORMAT, about, sources], option=orjson.OPT_SORT_KEYS)
+    text = orjson.dumps(
+        [FORMAT, about, sources, budget and [budget.max_output, budget.arrays]], option=orjson.OPT_SORT_KEYS
+    )
     return hashlib.blake2b(text, digest_size=6).hexdigest()

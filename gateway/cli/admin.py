@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from gateway.assembly import Gateway, open_gateway
 from gateway.atomic import Replacement
 from gateway.errors import GatewayError
 from gateway.profile.profile import Profile
+from gateway.tiers.disk_export import export, import_
 from gateway.watch.warmer import Progress
 
 _PATIENCE = httpx2.Timeout(5.0, read=600.0)
@@ -58,10 +59,13 @@ class Admin:
             raise GatewayError(f"{self.where} broke off: {error or type(error).__name__}") from error
         return progress
 
-    async def download(self, path: str, to: Path) -> None:
-        """Save an answer to a file, which appears under its name once it is complete."""
+    async def export(self, to: Path) -> None:
+        """Write every usable entry to a file, which appears under its name once it is complete."""
+        if self.gateway is not None and self.gateway.disk is not None:
+            await export(self.gateway.disk, to)
+            return
         try:
-            async with self.http.stream("GET", path) as response:
+            async with self.http.stream("GET", "/api/cache/export") as response:
                 if response.is_error:
                     await response.aread()
                 self._refuse(response)
@@ -77,11 +81,13 @@ class Admin:
         except OSError as error:
             raise GatewayError(f"can't write {to}: {error.strerror or error}") from error
 
-    async def upload(self, path: str, source: Path) -> dict[str, Any]:
-        """Send a file; the answer."""
+    async def import_(self, source: Path) -> dict[str, Any]:
+        """Bring the entries of an export in; how many there were of each kind."""
+        if self.gateway is not None and self.gateway.disk is not None:
+            return asdict(await import_(self.gateway.disk, source))
         try:
             async with await trio.open_file(source, "rb") as file:
-                return await self.ask("POST", path, content=_chunks(file))
+                return await self.ask("POST", "/api/cache/import", content=_chunks(file))
         except OSError as error:
             raise GatewayError(f"can't read {source}: {error.strerror or error}") from error
 

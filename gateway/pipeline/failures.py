@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from gateway.errors import UpstreamError, UpstreamInvalid, UpstreamUnavailable
+from gateway.errors import UpstreamError, UpstreamInvalid, UpstreamNotAsked, UpstreamUnavailable
 from gateway.pipeline.model import Policy
 
 _MAX = 10_000
@@ -25,8 +25,13 @@ class Failures:
         return len(self._until)
 
     def record(self, key: str, error: UpstreamError, policy: Policy, now: float) -> None:
-        """The load of `key` failed; remembered for as long as `policy.negative` says for this kind of failure."""
+        """The load of `key` failed; remembered for as long as `policy.negative` says for this kind of failure.
+
+        That nothing was sent is not remembered: it costs nothing to find out whether that is still so.
+        """
         match error:
+            case UpstreamNotAsked():
+                return
             case UpstreamUnavailable():
                 seconds = policy.negative.upstream_error
             case UpstreamInvalid():

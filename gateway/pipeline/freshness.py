@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from gateway.pipeline.directives import SILENT, Directives
-from gateway.pipeline.model import Entry, Outcome, Policy, Priority, UpstreamFreshness
+from gateway.pipeline.model import Entry, Horizon, Outcome, Policy, Priority, UpstreamFreshness
 
 CLOCK_TOLERANCE = 2.0
 """Seconds by which an entry may seem to come from the future, for clocks that are corrected in small steps."""
@@ -155,11 +155,14 @@ def judge(entry: Entry, policy: Policy, now: float) -> Verdict:
         elif policy.upstream_freshness is not UpstreamFreshness.HONOUR:
             limit = min(limit, policy.ttl)
         fresh_until = min(fresh_until, entry.stored_at + limit)
-    if now < fresh_until:
+    if now < fresh_until and (policy.horizon is None or _lasts(entry, fresh_until, policy.horizon)):
         return Verdict.FRESH
-    patient = policy.max_age != float("inf")  # who names an age would rather wait than be served something older
-    if not patient and now < fresh_until + min(entry.stale_while_revalidate, policy.stale_while_revalidate):
+    if not policy.patient and now < fresh_until + min(entry.stale_while_revalidate, policy.stale_while_revalidate):
         return Verdict.REVALIDATE
     if now < fresh_until + min(entry.stale_if_error, policy.stale_if_error):
         return Verdict.ON_ERROR
     return Verdict.EXPIRED
+
+
+def _lasts(entry: Entry, fresh_until: float, horizon: Horizon) -> bool:
+    return fresh_until >= horizon.until or entry.stored_at >= horizon.since

@@ -44,6 +44,15 @@ class Negative:
 
 
 @dataclass(frozen=True, slots=True)
+class Horizon:
+    """Until when an answer should stay fresh: what a reader asks for who only comes back then (RFC 9111, min-fresh)."""
+
+    since: float
+    """What is as new as this is good enough: nothing fresher is to be had."""
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """A strategy of the profile, as the pipeline needs it. Seconds throughout."""
 
@@ -65,6 +74,13 @@ class Policy:
     """How long a caller waits for a refresh where a stale entry could stand in for it."""
     max_age: float = float("inf")
     """What one reader asks for beyond the strategy: nothing older than this."""
+    horizon: Horizon | None = None
+    """And nothing that is stale before this."""
+
+    @property
+    def patient(self) -> bool:
+        """Whether the reader would rather wait than be served something that is older than was asked for."""
+        return self.horizon is not None or self.max_age != float("inf")
 
     def at_most(self, max_age: float) -> Policy:
         """The policy of a reader who wants nothing older than `max_age` seconds, and would rather wait than that."""

@@ -67,6 +67,7 @@ class Pipeline:
         self._purges = Purges()
         self._failures = Failures()
         self._absent = tuple(absent)
+        self._listeners: list[Callable[[], None]] = []
 
     def peek(self, request: Request) -> Answer | None:
         """What memory has for `request`, if it is fresh: no await, no load, nothing started."""
@@ -100,6 +101,17 @@ class Pipeline:
         Returns how many entries there were, counting each tier, once the purge is durable. Raises TierError when a tier
         could not be purged: it is done in the others then, but may come back.
         """
+        try:
+            return await self._purge(selector, soft=soft)
+        finally:
+            for purged in self._listeners:
+                purged()
+
+    def listen(self, purged: Callable[[], None]) -> None:
+        """Call `purged` after every purge, whoever asked for it and however it went."""
+        self._listeners.append(purged)
+
+    async def _purge(self, selector: Selector, *, soft: bool) -> int:
         self._purges.record(selector)
         self._failures.forget(selector.value if selector.kind == "key" else None)
         count = self.memory.purge(selector, soft=soft) if self.memory is not None else 0
@@ -145,7 +157,7 @@ class Pipeline:
         Who could be served something old does not wait for every retry, unless it is what they asked for not to get.
         The load goes on for those who come later.
         """
-        in_a_hurry = stand_in is not None and request.policy.max_age == float("inf")
+        in_a_hurry = stand_in is not None and not request.policy.patient
         try:
             with trio.move_on_after(request.policy.patience if in_a_hurry else float("inf")):
                 return await self._loads.run(self._flight(request), load)

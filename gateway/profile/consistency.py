@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gateway.profile.addresses import host
+from gateway.profile.budget import budget_contradictions
 from gateway.profile.faults import Contradiction, did_you_mean
 from gateway.profile.politeness import upstream_contradictions
 from gateway.profile.positions import KeyPath
@@ -24,6 +25,7 @@ def contradictions(profile: Profile) -> tuple[Contradiction, ...]:
         *_strategies(profile),
         *upstream_contradictions(profile),
         *_tools(profile),
+        *budget_contradictions(profile),
         *_warming(profile),
         *_memory(profile),
         *_alerts(profile),

@@ -27,6 +27,8 @@ def upstream_contradictions(profile: Profile) -> Iterator[Contradiction]:
     for name, upstream in profile.upstreams.items():
         path: KeyPath = ("upstreams", name)
         yield from _patience(path, upstream)
+        yield from _tries(path, upstream)
+        yield from _breaker(path, upstream)
         yield from _connections(path, upstream)
         if isinstance(upstream, HttpUpstream):
             yield from _reach(path, upstream)
@@ -50,6 +52,57 @@ def _patience(path: KeyPath, upstream: Upstream) -> Iterator[Contradiction]:
             f"the pauses between {upstream.retries} retries may take {_about(pauses)}, and timeout is "
             f"{format_duration(timeout)} for all tries together",
             "fewer retries, a shorter retry_delay or a longer timeout",
+        )
+
+
+def _tries(path: KeyPath, upstream: Upstream) -> Iterator[Contradiction]:
+    """Limits within `timeout` that only come after it, and a hedge that is never sent."""
+    timeout = format_duration(upstream.timeout)
+    for key, seconds, what in (
+        ("try_timeout", upstream.try_timeout, "a try may take"),
+        ("queue_timeout", upstream.queue_timeout, "a request may wait in the queue for"),
+    ):
+        if seconds is not None and seconds >= upstream.timeout:
+            yield Contradiction(
+                ((*path, key), (*path, "timeout")),
+                f"{what} {format_duration(seconds)}, and timeout is {timeout} for all of it",
+                f"shorten {key}, or leave it out",
+            )
+    hedge, longest = upstream.hedge, min(upstream.try_timeout or upstream.timeout, upstream.timeout)
+    if hedge is not None and hedge.after >= longest:
+        limit = "timeout" if longest == upstream.timeout else "try_timeout"
+        yield Contradiction(
+            ((*path, "hedge", "after"), (*path, limit)),
+            f"a second request after {format_duration(hedge.after)} is never sent: "
+            f"{limit} ends the first one after {format_duration(longest)}",
+            "shorten hedge.after: a little more than most answers take",
+        )
+    if hedge is not None and upstream.max_concurrent == 1:
+        yield Contradiction(
+            ((*path, "hedge"), (*path, "max_concurrent")),
+            "a second request is never sent: max_concurrent allows one at a time",
+            "raise max_concurrent, or leave hedge out",
+        )
+
+
+def _breaker(path: KeyPath, upstream: Upstream) -> Iterator[Contradiction]:
+    breaker, rate = upstream.breaker, upstream.rate_limit
+    if not breaker.enabled:
+        return
+    if breaker.ejection > breaker.max_ejection:
+        yield Contradiction(
+            ((*path, "breaker", "ejection"), (*path, "breaker", "max_ejection")),
+            f"the first ejection takes {format_duration(breaker.ejection)}, "
+            f"and none more than {format_duration(breaker.max_ejection)}",
+            "raise max_ejection",
+        )
+    sent = rate.max * (1 + breaker.window / rate.window)
+    if sent < breaker.min_requests:
+        yield Contradiction(
+            ((*path, "breaker", "min_requests"), (*path, "rate_limit"), (*path, "breaker", "window")),
+            f"failure_rate is never judged: rate_limit allows {sent:.0f} requests in its window of "
+            f"{format_duration(breaker.window)}, and min_requests is {breaker.min_requests}",
+            "lower min_requests, or lengthen the window",
         )
 
 

@@ -10,6 +10,7 @@ import jmespath
 import jsonschema_rs
 
 from gateway.profile.addresses import clashes
+from gateway.profile.budget import budget_findings
 from gateway.profile.faults import Finding, did_you_mean, listed, shown
 from gateway.profile.fetch import WITH_CONTENT, Fetch, texts
 from gateway.profile.positions import KeyPath
@@ -75,6 +76,7 @@ def _tool(path: KeyPath, tool: Tool, profile: Profile, declared: Declared) -> It
         yield from _argument((*path, "input", "required", index), argument, arguments)
     yield from _defaults((*path, "input", "properties"), tool)
     yield from _result((*path, "result"), tool, arguments)
+    yield from budget_findings(path, tool)
 
 
 def _fetch(path: KeyPath, fetch: Fetch, arguments: frozenset[str], upstream: Upstream | None) -> Iterator[Finding]:

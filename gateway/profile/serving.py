@@ -52,6 +52,8 @@ class Server(Section):
     """How long clients may keep the list of tools (`ttlMs`); it changes only when the profile does."""
     max_body_size: Annotated[Size, Field(gt=0)] = 4_000_000
     """Largest request body."""
+    max_output: Annotated[Size, Field(ge=1000)] | None = None
+    """Largest text of an answer, for tools that say nothing of it and can be cut; the rest comes by a cursor."""
     ready_after: Literal["start", "warm"] = "start"
     """From when on /readyz says that requests are welcome: at once, or once the calls of `[warm]` were made."""
     drain_timeout: Duration = 10.0

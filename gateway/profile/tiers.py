@@ -42,6 +42,8 @@ class DiskTier(Section):
     """...and kept compressed when that saves at least this part."""
     cleanup_interval: Annotated[Duration, Field(gt=0)] = 300.0
     """How often expired entries are deleted."""
+    keep_damaged: Annotated[int, Field(ge=0)] = 3
+    """How many damaged files that were set aside (`PATH.damaged-TIME`) are kept, the newest ones; older are deleted."""
 
 
 class Cache(Section):

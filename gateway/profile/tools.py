@@ -8,8 +8,8 @@ import jsonschema_rs
 from pydantic import AfterValidator, Field, model_validator
 
 from gateway.profile.fetch import Fetch
-from gateway.profile.section import Expression, Json, Name, Section, Template, expected
-from gateway.profile.units import Duration
+from gateway.profile.section import Expression, Json, Name, Section, Template, expected, matching
+from gateway.profile.units import Duration, Size
 
 
 def _schema(value: dict[str, Any]) -> dict[str, Any]:
@@ -41,6 +41,10 @@ class Nearest(Section):
     """Most names to suggest."""
 
 
+Way = Annotated[str, *matching(r"[^.]+(\.[^.]+)*", 'the way to an array, such as "components" or "a.b"')]
+"""The names of members on the way to a value."""
+
+
 class Result(Section):
     """`result`: from the fetched document to the tool's answer."""
 
@@ -48,6 +52,14 @@ class Result(Section):
     """JMESPath over the document, with `arg('name')`; over an object of documents where there are `fetches`."""
     format: Literal["json", "text"] = "json"
     """`json`: structured content and its text. `text`: the selected string as it is."""
+    text: Template | None = None
+    """The text of the answer, made of the members of what was selected: `# {name}`. What is no object is `{result}`."""
+    each: dict[str, Template] = {}
+    """Per array in `text`, the line for each of its elements: `- {name}: {type}`. What is no object is `{value}`."""
+    max_output: Annotated[Size, Field(ge=1000)] | None = None
+    """Largest text of an answer; the rest comes by a cursor. Without it, `server.max_output`."""
+    pages_of: tuple[Way, ...] = Field(default=(), strict=False)
+    """The arrays that are shared out where the answer is too large: `["a.b"]`; by default all that `output` has."""
     missing: Template | None = None
     """What to say when `select` finds nothing (null); may hold arguments, `{version}` and `{nearest}`."""
     nearest: Nearest | None = None
@@ -125,9 +137,9 @@ class Warm(Section):
     on_start: bool = False
     """Whether to make the calls when the gateway starts."""
     after_purge: bool = False
-    """Whether to make them again after a purge by an operator."""
+    """Whether to make them again after a purge: an operator's, or that of a tool that `invalidates` something."""
     interval: Annotated[Duration, Field(gt=0)] | None = None
-    """How often to make them again; without it, never. What is still fresh then is left as it is."""
+    """How often to make them again; without it, never. What stays fresh until the next time is left as it is."""
     concurrency: Annotated[int, Field(ge=1)] = 4
     """Most calls at once."""
     calls: tuple[WarmCall, ...] = Field(default=(), strict=False)

@@ -21,14 +21,13 @@ from gateway.profile.tiers import DiskTier as DiskSection
 from gateway.tiers.codec import Codec
 from gateway.tiers.disk_batch import Job, Kind, parted
 from gateway.tiers.disk_cleanup import Chore, Pace, truncate_wal
+from gateway.tiers.disk_entries import purge, put, read
 from gateway.tiers.disk_file import DiskFile
+from gateway.tiers.disk_queue import JobQueue
 from gateway.tiers.disk_store import Store
 from gateway.tiers.disk_sweep import Sweep
 
 log = structlog.get_logger(__name__)
-
-_MAX_WAITING = 10_000
-"""Jobs in the queue; beyond, the disk is too slow to be of use and requests go on without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +52,8 @@ class DiskStatistics:
     """The longest bit of the janitor's work: for so long a request had to wait for it."""
     pending: int
     """Operations that wait for the disk."""
+    given_up: int
+    """Writes that were not even tried, since too much was waiting already."""
     full: bool
     """There is no room on the disk, nothing more is written."""
 
@@ -75,9 +76,8 @@ class DiskTier:
         path = Path(section.path).expanduser().absolute()
         codec = Codec(section.compression_threshold, section.compression_gain, pool_size)
         self._store = Store(path, codec, ttl=section.ttl, max_size=section.max_size)
-        self.file = DiskFile(self._store, clock, existing=existing)
-        self._queue: list[Job] = []
-        self._queued = trio.Event()
+        self.file = DiskFile(self._store, clock, existing=existing, keep_damaged=section.keep_damaged)
+        self._queue = JobQueue()
         self._untidy = trio.Event()
         self._paces: dict[Callable[..., int], Pace] = {}
         self._longest_hold = 0.0
@@ -101,18 +101,22 @@ class DiskTier:
             expired=store.counters.expired,
             longest_hold_ms=self._longest_hold * 1000,
             pending=len(self._queue),
+            given_up=self._queue.given_up,
             full=store.room.full,
         )
 
     async def get(self, key: str) -> Entry | None:
         """The entry of `key`, fresh or stale; None also for a damaged one, which is deleted and counted."""
-        found = await self.do(Kind.READ, lambda store: store.read((key,)))
+        found = await self.do(Kind.READ, partial(read, keys=(key,)))
         return found.get(key)  # type: ignore[no-any-return]  # a job's result is what its work returns
 
     async def put(self, entries: Mapping[str, Entry]) -> None:
-        """Keep `entries`, all or none; returns when they are committed. Raises TierError when they are not."""
+        """Keep `entries`, all or none; returns when they are committed. Raises TierError when they are not.
+
+        They are given up at once when too much waits for the disk already.
+        """
         weight = sum(len(entry.payload) for entry in entries.values())
-        await self._queue_up(Job(Kind.CHANGE, lambda store: store.put(entries), weight=weight))
+        await self._queue_up(Job(Kind.CHANGE, partial(put, entries=entries), weight=weight))
 
     async def purge(self, selector: Selector, *, soft: bool = False) -> int:
         """Forget the selected entries, or only make them stale; how many there were.
@@ -127,10 +131,10 @@ class DiskTier:
         """
 
         def record(store: Store) -> tuple[int, Sweep | None]:
-            count, purge = store.purge(selector, soft=soft)
-            if purge is None:
+            count, left = purge(store, selector, soft=soft)
+            if left is None:
                 return count, None
-            return count, store.sweeps.setdefault(purge.generation, Sweep(purge))  # type: ignore[return-value]
+            return count, store.sweeps.setdefault(left.generation, Sweep(left))  # type: ignore[return-value]
 
         count, sweep = await self.do(Kind.CHANGE, record, durable=True)
         try:
@@ -172,9 +176,7 @@ class DiskTier:
         """Do the queued jobs, batch by batch, until cancelled; a batch that has begun is finished first."""
         task_status.started()
         while True:
-            await self._queued.wait()
-            self._queued = trio.Event()
-            batch, self._queue = self._queue, []
+            batch = await self._queue.take()
             with trio.CancelScope(shield=True):
                 for kind, jobs in parted(batch):
                     await self._work_off(kind, jobs)
@@ -188,14 +190,14 @@ class DiskTier:
             for job in jobs:
                 job.error = TierError(f"{self.name}: {type(error).__name__}: {error}")
         for job in jobs:
-            job.done.set()
+            self._queue.settle(job)
 
     async def _queue_up(self, job: Job) -> Job:
-        if len(self._queue) >= _MAX_WAITING:
+        try:
+            self._queue.append(job)
+        except TierError:
             await trio.lowlevel.checkpoint()
-            raise TierError(f"{_MAX_WAITING} operations are waiting for the disk")
-        self._queue.append(job)
-        self._queued.set()
+            raise
         await job.done.wait()
         if job.error is not None:
             raise job.error
@@ -227,9 +229,9 @@ async def open_disk(
 
 
 @asynccontextmanager
-async def open_file_alone(path: str, clock: Clock | None = None) -> AsyncIterator[DiskTier]:
+async def open_file_alone(path: str, clock: Clock | None = None, *, keep_damaged: int = 3) -> AsyncIterator[DiskTier]:
     """The disk tier on an existing file at work, without a gateway around it: for commands. Raises TierError."""
-    section = DiskSection(path=path)
+    section = DiskSection(path=path, keep_damaged=keep_damaged)
     async with (
         trio_asyncio.open_loop(),
         open_disk(section, clock or Clock(), existing=True) as disk,

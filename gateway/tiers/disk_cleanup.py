@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from gateway.tiers.disk_entries import evict as evict_least
 from gateway.tiers.disk_rows import delete
 from gateway.tiers.disk_store import Store
 from gateway.tiers.disk_sweep import sweep_floor, sweep_purges
@@ -78,7 +79,7 @@ def evict(store: Store, limit: int) -> int:
     """Delete what is worth least until the file is a little below its limit, once it is above."""
     if not store.over_limit:
         return 0
-    return store.evict(limit)
+    return evict_least(store, limit)
 
 
 def vacuum(store: Store, limit: int) -> int:

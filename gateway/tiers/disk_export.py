@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import IO, Any, NoReturn
 
 import msgpack
 import trio
@@ -25,6 +25,7 @@ from gateway.pipeline.model import Entry
 from gateway.tiers.codec import MAX_PAYLOAD, Codec, DamagedRowError
 from gateway.tiers.disk import DiskTier
 from gateway.tiers.disk_batch import Kind
+from gateway.tiers.disk_entries import live, put, read
 from gateway.tiers.disk_rows import Row
 from gateway.tiers.disk_store import Store
 
@@ -60,7 +61,7 @@ async def export(disk: DiskTier, to: Path) -> int:
     try:
         replacement = await trio.to_thread.run_sync(Replacement, to)
         try:
-            count = await _write(disk, replacement.file)
+            count = await export_to(disk, replacement.file)
             await trio.to_thread.run_sync(replacement.commit)
         finally:
             replacement.discard()
@@ -69,34 +70,18 @@ async def export(disk: DiskTier, to: Path) -> int:
     return count
 
 
-async def import_(disk: DiskTier, source: Path) -> Imported:
-    """Put the entries of the export `source` into the cache, none of them fresher than it was.
-
-    The whole file is read and checked first. When this machine's clock is behind that of the one that exported, the
-    entries are made as much older, so that no time is won. Raises TierError for what is no export, or not all of one:
-    nothing is changed then; and when something is purged meanwhile, for the rest could bring it back.
-    """
-    generation = await disk.do(Kind.READ, _generation)
-    await trio.to_thread.run_sync(_check, source)
-    now = disk.clock()
-    counts = dict.fromkeys(("imported", "expired", "from_the_future", "older"), 0)
-    entries = _entries(source, now, counts)
-    while batch := await trio.to_thread.run_sync(_batch, entries):
-        known = await disk.do(Kind.READ, partial(_stored_at, keys=tuple(batch)))
-        newer = {key: entry for key, entry in batch.items() if entry.stored_at > known.get(key, float("-inf"))}
-        counts["older"] += len(batch) - len(newer)
-        await disk.do(Kind.CHANGE, partial(_put, entries=newer, generation=generation))
-        counts["imported"] += len(newer)
-    return Imported(**counts)
-
-
-async def _write(disk: DiskTier, file: BinaryIO) -> int:
+async def export_to(disk: DiskTier, file: IO[bytes]) -> int:
+    """Write every usable entry to an open file as `export` does; how many. Raises TierError and OSError."""
     digest = hashlib.blake2b(digest_size=_DIGEST)
 
     def write(chunks: Sequence[bytes]) -> None:
         for chunk in chunks:
             digest.update(chunk)
             file.write(chunk)
+
+    def finish() -> None:
+        file.write(digest.digest())
+        file.flush()
 
     now, set_aside = disk.clock(), disk.file.set_aside
     await trio.to_thread.run_sync(write, [_MAGIC, _frame({"exported_at": now})])
@@ -110,9 +95,38 @@ async def _write(disk: DiskTier, file: BinaryIO) -> int:
         count += len(frames)
         await trio.to_thread.run_sync(write, frames)
     await trio.to_thread.run_sync(write, [_frame({"entries": count})])
-
-    await trio.to_thread.run_sync(file.write, digest.digest())
+    await trio.to_thread.run_sync(finish)
     return count
+
+
+async def import_(disk: DiskTier, source: Path) -> Imported:
+    """Put the entries of the export `source` into the cache as `import_from` does."""
+    try:
+        with source.open("rb") as file:
+            return await import_from(disk, file, str(source))
+    except OSError as error:
+        raise TierError(f"can't import {source}: {error.strerror or error}; nothing was imported") from error
+
+
+async def import_from(disk: DiskTier, file: IO[bytes], name: str) -> Imported:
+    """Put the entries of an export, an open file called `name`, into the cache, none of them fresher than it was.
+
+    The whole file is read and checked first. When this machine's clock is behind that of the one that exported, the
+    entries are made as much older, so that no time is won. Raises TierError for what is no export, or not all of one:
+    nothing is changed then; and when something is purged meanwhile, for the rest could bring it back.
+    """
+    generation = await disk.do(Kind.READ, _generation)
+    await trio.to_thread.run_sync(_check, file, name)
+    now = disk.clock()
+    counts = dict.fromkeys(("imported", "expired", "from_the_future", "older"), 0)
+    entries = _entries(file, now, counts)
+    while batch := await trio.to_thread.run_sync(_batch, entries):
+        known = await disk.do(Kind.READ, partial(_stored_at, keys=tuple(batch)))
+        newer = {key: entry for key, entry in batch.items() if entry.stored_at > known.get(key, float("-inf"))}
+        counts["older"] += len(batch) - len(newer)
+        await disk.do(Kind.CHANGE, partial(_put, entries=newer, generation=generation))
+        counts["imported"] += len(newer)
+    return Imported(**counts)
 
 
 def _read_page(store: Store, after: int) -> tuple[list[tuple[str, bytes]], int | None]:
@@ -120,7 +134,7 @@ def _read_page(store: Store, after: int) -> tuple[list[tuple[str, bytes]], int |
     for last, key, generation, row in store.connection.execute(_ROWS, (after, _PAGE)):
         found = Row(last, (key or b"").decode("utf-8", "replace"), generation, row)
         try:
-            entry = store.live(found)
+            entry = live(store, found)
         except DamagedRowError:
             continue
         if entry is not None and entry.usable_until > store.now:
@@ -136,7 +150,7 @@ def _frame(value: Any) -> bytes:
     return _LENGTH.pack(len(body)) + body
 
 
-def _frames(file: BinaryIO, digest: Any) -> Iterator[Any]:
+def _frames(file: IO[bytes], digest: Any) -> Iterator[Any]:
     """The frames of a file whose first line was read; ends with the trailer."""
     while True:
         head = file.read(_LENGTH.size)
@@ -154,29 +168,29 @@ def _frames(file: BinaryIO, digest: Any) -> Iterator[Any]:
             return
 
 
-def _check(source: Path) -> None:
+def _check(file: IO[bytes], name: str) -> None:
     """Read the whole file; raises TierError unless it is what `export` wrote."""
 
     def refuse(problem: str) -> NoReturn:
-        raise TierError(f"can't import {source}: {problem}; nothing was imported")
+        raise TierError(f"can't import {name}: {problem}; nothing was imported")
 
     digest = hashlib.blake2b(_MAGIC, digest_size=_DIGEST)
     codec = Codec(threshold=0, gain=0)
     count = 0
     trailer: dict[str, Any] = {}
     try:
-        with source.open("rb") as file:
-            if file.read(len(_MAGIC)) != _MAGIC:
-                refuse("it is not a cache export of this version of the gateway")
-            frames = _frames(file, digest)
-            float(next(frames)["exported_at"])
-            for trailer in frames:
-                if isinstance(trailer, dict):
-                    break
-                codec.decode(*trailer)
-                count += 1
-            if file.read() != digest.digest() or trailer["entries"] != count:
-                refuse("it is damaged: the digest at its end does not match")
+        file.seek(0)
+        if file.read(len(_MAGIC)) != _MAGIC:
+            refuse("it is not a cache export of this version of the gateway")
+        frames = _frames(file, digest)
+        float(next(frames)["exported_at"])
+        for trailer in frames:
+            if isinstance(trailer, dict):
+                break
+            codec.decode(*trailer)
+            count += 1
+        if file.read(_DIGEST + 1) != digest.digest() or trailer["entries"] != count:
+            refuse("it is damaged: the digest at its end does not match")
     except EOFError:
         refuse("it is truncated")
     except OSError as error:
@@ -185,25 +199,24 @@ def _check(source: Path) -> None:
         refuse(f"it is damaged: {error}")
 
 
-def _entries(source: Path, now: float, counts: dict[str, int]) -> Iterator[tuple[str, Entry]]:
+def _entries(file: IO[bytes], now: float, counts: dict[str, int]) -> Iterator[tuple[str, Entry]]:
     codec = Codec(threshold=0, gain=0)
-    with source.open("rb") as file:
-        file.seek(len(_MAGIC))
-        frames = _frames(file, hashlib.blake2b())
-        behind = max(0.0, next(frames)["exported_at"] - now)
-        for frame in frames:
-            if isinstance(frame, dict):
-                return
-            key, row = frame
-            entry = codec.decode(key, row)
-            if entry.stored_at > now + CLOCK_TOLERANCE:
-                counts["from_the_future"] += 1
-                continue
-            entry = entry.but(stored_at=entry.stored_at - behind, fresh_until=entry.fresh_until - behind)
-            if entry.usable_until <= now:
-                counts["expired"] += 1
-            else:
-                yield key, entry
+    file.seek(len(_MAGIC))
+    frames = _frames(file, hashlib.blake2b())
+    behind = max(0.0, next(frames)["exported_at"] - now)
+    for frame in frames:
+        if isinstance(frame, dict):
+            return
+        key, row = frame
+        entry = codec.decode(key, row)
+        if entry.stored_at > now + CLOCK_TOLERANCE:
+            counts["from_the_future"] += 1
+            continue
+        entry = entry.but(stored_at=entry.stored_at - behind, fresh_until=entry.fresh_until - behind)
+        if entry.usable_until <= now:
+            counts["expired"] += 1
+        else:
+            yield key, entry
 
 
 def _batch(entries: Iterator[tuple[str, Entry]]) -> dict[str, Entry]:
@@ -218,7 +231,7 @@ def _batch(entries: Iterator[tuple[str, Entry]]) -> dict[str, Entry]:
 
 
 def _stored_at(store: Store, keys: Sequence[str]) -> Mapping[str, float]:
-    return {key: entry.stored_at for key, entry in store.read(keys).items()}
+    return {key: entry.stored_at for key, entry in read(store, keys).items()}
 
 
 def _generation(store: Store) -> int:
@@ -228,4 +241,4 @@ def _generation(store: Store) -> int:
 def _put(store: Store, entries: Mapping[str, Entry], generation: int) -> None:
     if store.purges.generation != generation:
         raise TierError("the cache was purged during the import; the rest was not imported")
-    store.put(entries)
+    put(store, entries)

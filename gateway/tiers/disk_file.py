@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 import structlog
 import trio
@@ -13,10 +14,10 @@ from trio_asyncio import aio_as_trio
 from gateway.errors import TierError
 from gateway.pipeline.clock import Clock
 from gateway.tiers.disk_batch import Job, Kind, Worker, do_batch
-from gateway.tiers.disk_purges import DamagedLogError
+from gateway.tiers.disk_purges import DamagedLogError, PurgeLog
 from gateway.tiers.disk_store import Store
 from gateway.tiers.schema import open_file
-from gateway.tiers.schema_damage import FAILURES, remove, trouble
+from gateway.tiers.schema_damage import FAILURES, remove, replace, trouble
 
 log = structlog.get_logger(__name__)
 
@@ -31,11 +32,12 @@ class DiskFile:
     full disk pauses writing. With `existing` the file is left as it is, and damage is an error.
     """
 
-    def __init__(self, store: Store, clock: Clock, *, existing: bool) -> None:
+    def __init__(self, store: Store, clock: Clock, *, existing: bool, keep_damaged: int) -> None:
         self.set_aside = 0
         self._store = store
         self._clock = clock
         self._existing = existing
+        self._keep_damaged = keep_damaged
         self._worker: Worker | None = None
         self._damage: str | None = None
         self._reopen_at = float("-inf")
@@ -52,18 +54,18 @@ class DiskFile:
     async def open(self) -> Worker:
         """Open the file. Raises TierError."""
         failures: list[TierError] = []
-        open_it = partial(open_file, self._store.path, self._clock(), existing=self._existing, damage=self._damage)
+        now = self._clock()
 
         def connect() -> sqlite3.Connection:
             # This runs in aiosqlite's thread, so nothing of the opening holds up the event loop. It must not raise:
             # then aiosqlite would leave its thread to end by itself, perhaps after the loop that it reports to.
             try:
-                connection, purges = open_it()
-                self._store.reopen(connection, purges)
+                return self._connect(now)
             except TierError as error:
                 failures.append(error)
-                return sqlite3.connect(":memory:")
-            return connection
+            except (DamagedLogError, *FAILURES) as error:
+                failures.append(TierError(f"can't use {self._store.path}: {error}"))
+            return sqlite3.connect(":memory:")
 
         worker: Worker = await aio_as_trio(_start)(connect)
         if failures:
@@ -72,12 +74,44 @@ class DiskFile:
         self._worker, self._damage = worker, None
         return worker
 
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self._store.path
+
+    async def swap(self, new: Path) -> None:
+        """Set the file aside and work on `new`, which takes its place. Raises TierError."""
+        await self.close()
+        try:
+            await trio.to_thread.run_sync(replace, self.path, new, self._keep_damaged)
+        except OSError as error:
+            raise TierError(f"can't replace {self.path}: {error.strerror or error}") from error
+        finally:
+            with trio.CancelScope(shield=True):
+                await self.open()
+
     async def close(self) -> None:
         """Close the file; nothing is lost."""
         if self._worker is not None:
             worker, self._worker = self._worker, None
             with trio.CancelScope(shield=True):
                 await worker.end()
+
+    def _connect(self, now: float) -> sqlite3.Connection:
+        """A connection that the store works on; a file that opens, and that it then can't read, is set aside, too."""
+        connection, purges = self._open_file(now, self._damage)
+        try:
+            self._store.reopen(connection, purges)
+        except (DamagedLogError, *FAILURES) as error:
+            connection.close()
+            if self._existing or (not isinstance(error, DamagedLogError) and trouble(error) != "damaged"):
+                raise
+            connection, purges = self._open_file(now, str(error))
+            self._store.reopen(connection, purges)
+        return connection
+
+    def _open_file(self, now: float, damage: str | None) -> tuple[sqlite3.Connection, PurgeLog]:
+        return open_file(self._store.path, now, existing=self._existing, damage=damage, keep_damaged=self._keep_damaged)
 
     async def _attempt(self, kind: Kind, jobs: Sequence[Job], *, again: bool) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import zlib
 from pathlib import Path
 
 import structlog
@@ -40,6 +41,9 @@ _PRAGMAS = (
     "PRAGMA cell_size_check = ON",
     "PRAGMA trusted_schema = OFF",
 )
+
+_ADVICE = "; the next gateway that starts with it sets it aside and makes a new one"
+"""What a command says of a file of which nothing can be used."""
 
 _WAL_RATIO = 1 / 16
 """So much of a small disk the WAL may take before it is moved into the file: on a full disk, it can't be any more."""
@@ -84,14 +88,14 @@ DROP INDEX entries_by_use;
 
 
 def open_file(
-    name: str | Path, now: float, *, existing: bool = False, damage: str | None = None
+    name: str | Path, now: float, *, existing: bool = False, damage: str | None = None, keep_damaged: int = 3
 ) -> tuple[sqlite3.Connection, PurgeLog]:
     """A connection that has the file `name` for itself, with its purge log; to be called in the thread that uses it.
 
     A file that is damaged (or has `damage`, as its user found), foreign or of an unknown version is renamed to
-    `NAME.damaged-TIME`, never deleted, and a new one is made; one of version 1 is migrated. When the file remembers a
-    time after `now`, the wall clock was set back since: nobody knows how old the entries are, so they are purged. With
-    `existing` nothing is set aside or made, and what would be is an error.
+    `NAME.damaged-TIME`, of which the newest `keep_damaged` stay, and a new one is made; one of version 1 is migrated.
+    When the file remembers a time after `now`, the wall clock was set back since: nobody knows how old the entries are,
+    so they are purged. With `existing` nothing is set aside or made, and what would be is an error.
 
     Raises TierError when the folder can't be made or written, or when another process has the file.
     """
@@ -103,7 +107,7 @@ def open_file(
             path.parent.mkdir(parents=True, exist_ok=True)
             problem = damage or problem_of(path, VERSION, _BUSY_TIMEOUT)
             if problem is not None and path.exists():
-                aside = set_aside(path)
+                aside = set_aside(path, keep_damaged)
                 log.warning("cache file set aside", path=str(path), moved_to=str(aside), problem=problem)
         try:
             return _connect(path, now, tolerant=existing)
@@ -111,8 +115,8 @@ def open_file(
             if isinstance(error, sqlite3.Error | OSError) and trouble(error) != "damaged":
                 raise
             if existing:
-                raise TierError(f"can't use {path}: {error}") from error
-            aside = set_aside(path)
+                raise TierError(f"can't use {path}: {error}{_ADVICE}") from error
+            aside = set_aside(path, keep_damaged)
             log.warning("cache file set aside", path=str(path), moved_to=str(aside), problem=str(error))
             return _connect(path, now)
     except OSError as error:
@@ -146,7 +150,7 @@ def _refuse_other(path: Path) -> None:
         raise TierError(f"there is no cache file {path}")
     problem = problem_of(path, VERSION, _BUSY_TIMEOUT, check=False)
     if problem is not None:
-        raise TierError(f"can't use {path}: {problem}")
+        raise TierError(f"can't use {path}: {problem}{_ADVICE}")
 
 
 def _connect(path: Path, now: float, *, tolerant: bool = False) -> tuple[sqlite3.Connection, PurgeLog]:
@@ -157,6 +161,7 @@ def _connect(path: Path, now: float, *, tolerant: bool = False) -> tuple[sqlite3
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("COMMIT")
         _make_or_migrate(connection, path)
+        _check_stamp(connection)
         purges = load_log(connection)
         try:
             _distrust_the_future(connection, purges, path, now)
@@ -183,6 +188,21 @@ def _make_or_migrate(connection: sqlite3.Connection, path: Path) -> None:
     purges.latest = latest or 0.0
     save_mark(connection, purges)
     connection.execute("COMMIT")
+
+
+def _check_stamp(connection: sqlite3.Connection) -> None:
+    """Raises DamagedLogError when the schema is not the one that was made.
+
+    A flipped bit in it can leave tables that open, with a trigger that does something else. A digest of it is kept in
+    the file's header, where nothing but this reads it (sqlite.org/pragma.html#pragma_application_id).
+    """
+    schema = connection.execute("SELECT type, name, tbl_name, rootpage, sql FROM sqlite_schema ORDER BY name")
+    stamp = zlib.crc32(repr(schema.fetchall()).encode()) >> 1 or 1  # it is a signed number, and 0 is none
+    (found,) = connection.execute("PRAGMA application_id").fetchone()
+    if found == 0:
+        connection.execute(f"PRAGMA application_id = {stamp}")
+    elif found != stamp:
+        raise DamagedLogError("its tables are not those that were made")
 
 
 def _distrust_the_future(connection: sqlite3.Connection, purges: PurgeLog, path: Path, now: float) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import time
 from pathlib import Path
 from typing import Literal
 
+import structlog
+
 from gateway.atomic import sync_folder
+
+log = structlog.get_logger(__name__)
 
 _QUICK = 8_000_000
 """Bytes up to which a file is checked when it is opened. A larger one would hold up the start; its rows are checked one
@@ -31,6 +36,9 @@ def trouble(error: BaseException) -> Trouble:
         return "damaged"
     # "no such table", or a column of another type than STRICT allows: the pages with the schema are not what they were.
     if name in ("SQLITE_ERROR", "SQLITE_SCHEMA", "SQLITE_INTERNAL", "SQLITE_MISMATCH"):
+        return "damaged"
+    # Rows that can't be there beside each other. Of an entry it is the entry's fault: a time that is no number.
+    if name.startswith("SQLITE_CONSTRAINT") and "entries." not in str(error):
         return "damaged"
     # Python's own: text in a page that is no UTF-8, which OperationalError says without a code, and a message of
     # SQLite's that quotes such text.
@@ -69,8 +77,8 @@ def problem_of(path: Path, version: int, busy_timeout: float, *, check: bool = T
     return None
 
 
-def set_aside(path: Path) -> Path:
-    """Rename the file with its WAL; the name says when.
+def set_aside(path: Path, keep: int) -> Path:
+    """Rename the file with its WAL; the name says when. Of those from before, the newest stay, `keep` with this one.
 
     The file goes first: a WAL without its file is emptied when a new file is opened, while a file without its WAL would
     come back without the last purges. The folder is synced, so that a power loss does not undo it.
@@ -86,7 +94,29 @@ def set_aside(path: Path) -> Path:
         if companion.exists():
             companion.rename(aside.with_name(aside.name + suffix))
     sync_folder(path)
+    _delete_old(path, keep)
     return aside
+
+
+def _delete_old(path: Path, keep: int) -> None:
+    """Delete all but the newest `keep` files that were set aside. What only looks like one is left alone."""
+    ours = re.compile(re.escape(path.name) + r"\.damaged-(\d{8}T\d{6})(?:-(\d{1,3}))?")
+    named = [(match, file) for file in path.parent.iterdir() if (match := ours.fullmatch(file.name)) is not None]
+    named.sort(key=lambda pair: (pair[0][1], int(pair[0][2] or 0)), reverse=True)
+    for _, file in [(match, file) for match, file in named if file.is_file() and not file.is_symlink()][keep:]:
+        try:
+            remove(file)
+        except OSError as error:
+            log.warning("old cache file not deleted", path=str(file), error=error.strerror or str(error))
+        else:
+            log.warning("old cache file deleted", path=str(file), key="cache.disk.keep_damaged")
+
+
+def replace(path: Path, new: Path, keep: int) -> None:
+    """Set the file aside and give its name to `new`, whose WAL is empty. Never is there a WAL beside another file."""
+    set_aside(path, keep)
+    new.rename(path)
+    sync_folder(path)
 
 
 def remove(path: Path) -> None:

@@ -138,27 +138,27 @@ async def open_client(
     The environment's proxies and .netrc are ignored, redirects are not followed, cookies are not kept, and only vetted
     addresses are dialled (`egress`). TLS trusts what the system trusts, or SSL_CERT_FILE and SSL_CERT_DIR where set.
     """
-    pool = httpcore2.AsyncConnectionPool(
+    pool = section.pool
+    open_pool = partial(
+        httpcore2.AsyncConnectionPool,
         # In a thread: reading the system's certificates takes tens of milliseconds.
         ssl_context=await trio.to_thread.run_sync(httpx2.create_ssl_context),
-        max_connections=section.pool.max_connections,
-        max_keepalive_connections=section.pool.max_keepalive,
-        keepalive_expiry=section.pool.keepalive,
+        max_connections=pool.max_connections,
+        max_keepalive_connections=pool.max_keepalive,
+        keepalive_expiry=pool.keepalive,
         network_backend=VettedBackend(upstream, private_addresses=section.private_addresses, resolve=resolve),
     )
-    async with (
-        pool,
-        httpx2.AsyncClient(
-            transport=PoolTransport(pool),
-            trust_env=False,
-            follow_redirects=False,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            headers={"User-Agent": USER_AGENT},
-            # Everything but a silence in the middle is a matter of the deadline around the request.
-            timeout=httpx2.Timeout(None, read=section.pool.idle_timeout),
-        ) as http,
-    ):
-        yield Client(upstream, section, http, Policies(upstream, section, draw))
+    policies = Policies(upstream, section, draw, connections=pool.max_connections)
+    async with httpx2.AsyncClient(
+        transport=PoolTransport(open_pool),
+        trust_env=False,
+        follow_redirects=False,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        headers={"User-Agent": USER_AGENT},
+        # Everything but a silence in the middle is a matter of the deadline around the request.
+        timeout=httpx2.Timeout(None, read=section.pool.idle_timeout),
+    ) as http:
+        yield Client(upstream, section, http, policies)
 
 
 def _conditions(validators: Validators | None) -> list[Header]:

@@ -16,6 +16,7 @@ from gateway.errors import UpstreamInvalid, UpstreamNotFound, UpstreamRejected, 
 from gateway.profile.units import format_duration
 from gateway.upstream.policies.retry import AskedToWait
 from gateway.upstream.printable import printable
+from gateway.upstream.retry_after import seconds_to_wait
 
 
 class Refused(UpstreamRejected):
@@ -79,9 +80,9 @@ def refuse_status(upstream: str, url: httpx2.URL, response: httpx2.Response, *, 
     if status in (404, 410):
         raise UpstreamNotFound(upstream, said)
     if status == 429 or status >= 500:
-        wait = response.headers.get("retry-after", "").strip()
-        if wait.isascii() and wait.isdigit() and len(wait) < 10:
-            raise AskedToWait(upstream, f"{said}, and to ask again in {format_duration(int(wait))}", float(wait))
+        wait = seconds_to_wait(response.headers)
+        if wait is not None:
+            raise AskedToWait(upstream, f"{said}, and to ask again in {format_duration(wait)}", float(wait))
         raise UpstreamUnavailable(upstream, said)
     if 300 <= status < 400 and status != 304:
         target = response.headers.get("location", "")

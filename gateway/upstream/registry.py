@@ -165,6 +165,7 @@ async def _ask_npm(upstream: str, where: NpmEnvironment) -> str | None:
                 check=False,
                 env=dict(where.environ),
                 cwd=where.cwd,
+                deliver_cancel=_kill,
             )
     except OSError:
         return None  # no npm, so nobody to ask: that is what the CDN is for
@@ -176,6 +177,10 @@ async def _ask_npm(upstream: str, where: NpmEnvironment) -> str | None:
         )
     answer = npm.stdout.decode(errors="replace").strip()
     return answer if npm.returncode == 0 and answer not in ("", "undefined", "null") else None
+
+
+async def _kill(npm: trio.Process) -> None:
+    npm.kill()  # it only reads: nothing is lost, and nobody waits for one that ignores SIGTERM
 
 
 def _checked(upstream: str, url: str) -> str:

@@ -1,4 +1,4 @@
-"""The connection pool under the HTTP client, on a network that is ours.
+"""The connection pools under the HTTP client, on a network that is ours.
 
 httpx2's own transport takes no network backend, so this one hands requests to httpcore2's pool itself. It leaves
 exceptions as httpcore2 raises them: `failures` maps those, once.
@@ -6,8 +6,8 @@ exceptions as httpcore2 raises them: `failures` maps those, once.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from contextlib import AsyncExitStack, aclosing
 from typing import cast
 
 import httpcore2
@@ -29,14 +29,21 @@ class _Body(httpx2.AsyncByteStream):
 
 
 class PoolTransport(httpx2.AsyncBaseTransport):
-    """Sends the requests of an `httpx2.AsyncClient` over `pool`, whose owner opens and closes it."""
+    """Sends the requests of an `httpx2.AsyncClient`, over a pool of its own for each host; `open_pool` makes one.
 
-    def __init__(self, pool: httpcore2.AsyncConnectionPool) -> None:
-        self._pool = pool
+    The hosts of an upstream are those that its profile names, so there are few. Closing it closes every connection.
+    """
+
+    def __init__(self, open_pool: Callable[[], httpcore2.AsyncConnectionPool]) -> None:
+        self._open_pool = open_pool
+        self._pools: dict[tuple[str, str, int | None], httpcore2.AsyncConnectionPool] = {}
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """One answer, its body unread. Raises httpcore2's exceptions."""
-        answer = await self._pool.handle_async_request(
+        host = request.url.scheme, request.url.host, request.url.port
+        if host not in self._pools:
+            self._pools[host] = self._open_pool()
+        answer = await self._pools[host].handle_async_request(
             httpcore2.Request(
                 method=request.method,
                 url=httpcore2.URL(
@@ -56,3 +63,9 @@ class PoolTransport(httpx2.AsyncBaseTransport):
             stream=_Body(cast("AsyncIterable[bytes]", answer.stream)),
             extensions=answer.extensions,
         )
+
+    async def aclose(self) -> None:
+        """Close every pool; those that are left when one fails or it is cancelled are closed as well."""
+        async with AsyncExitStack() as stack:
+            for pool in self._pools.values():
+                stack.push_async_callback(pool.aclose)

@@ -25,13 +25,16 @@ _Precedence = tuple[int, int, int, bool, tuple[tuple[bool, int, str], ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Release:
+class Listed:
+    """A release by its name, with what orders it."""
+
     name: str
     semver: Any
     precedence: _Precedence
 
     @property
     def stable(self) -> bool:
+        """Whether it is no prerelease."""
         return self.precedence[3]
 
 
@@ -40,7 +43,7 @@ class SemanticReleases:
 
     def __init__(self, upstream: str, names: Iterable[str], tags: Mapping[str, str] | None = None) -> None:
         self._upstream = upstream
-        parsed = (_parsed(name) for name in names)
+        parsed = (listed(name) for name in names)
         found = [release for release in parsed if release is not None]
         self._newest_first = sorted(found, key=lambda release: (release.precedence, release.name), reverse=True)
         self._by_name = {release.name: release for release in self._newest_first}
@@ -73,13 +76,13 @@ class SemanticReleases:
             raise self._unknown(asked)
         return found.name
 
-    def _equal(self, wanted: str) -> _Release | None:
-        exact = _parsed(wanted.removeprefix("="))
+    def _equal(self, wanted: str) -> Listed | None:
+        exact = listed(wanted.removeprefix("="))
         if exact is None:
             return None
         return next((release for release in self._newest_first if release.precedence == exact.precedence), None)
 
-    def _in_range(self, wanted: str) -> _Release | None:
+    def _in_range(self, wanted: str) -> Listed | None:
         try:
             matches = nodesemver.make_range(wanted, loose=True)
             tagged = self._by_name.get(self._tags.get("latest", ""))
@@ -92,7 +95,8 @@ class SemanticReleases:
         return UnknownVersion(self._upstream, printable(asked, 40), self.newest)
 
 
-def _parsed(name: str) -> _Release | None:
+def listed(name: str) -> Listed | None:
+    """The release of that name; None for what is no semantic version."""
     if not _LISTED.fullmatch(name):
         return None
     try:
@@ -101,7 +105,7 @@ def _parsed(name: str) -> _Release | None:
         return None
     # Numbers are lower than words, and a release is higher than its prereleases (Semantic Versioning, section 11).
     prerelease = tuple((isinstance(part, str), *(_ordered(part))) for part in semver.prerelease)
-    return _Release(name, semver, (semver.major, semver.minor, semver.patch, not prerelease, prerelease))
+    return Listed(name, semver, (semver.major, semver.minor, semver.patch, not prerelease, prerelease))
 
 
 def _ordered(part: int | str) -> tuple[int, str]:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.catalogue.functions import words
 from gateway.catalogue.select import Selection
+from gateway.errors import UpstreamInvalid
 
 
 def call(name: str, *arguments: str) -> Any:
@@ -83,3 +84,53 @@ def test_arg() -> None:
     assert Selection("test", "arg('a').b[0]").of({}, arguments) == 1
     assert Selection("test", "arg('no')").of({}, arguments) is None
     assert Selection("test", "arg('text')").of({}, arguments) == "a') || @ || ('"
+
+
+def test_root_and_release() -> None:
+    """From within a projection an expression can still see the whole document, and which releases were read."""
+    document = {"known": ["a"], "asked": ["a", "b"]}
+    assert Selection("test", "asked[?contains(root().known, @)]").of(document, {}) == ["a"]
+    assert Selection("test", "[release('old'), release('new')]").of({}, {}, {"old": "1.0.0"}) == ["1.0.0", None]
+
+
+@pytest.mark.parametrize(
+    ("expression", "document", "expected"),
+    [
+        ("items(@)", {"a": 1, "b": 2}, [{"key": "a", "value": 1}, {"key": "b", "value": 2}]),
+        ("from_items(items(@)[?value > `1`])", {"a": 1, "b": 2}, {"b": 2}),
+        ("get(@, 'b')", {"a": 1, "b": 2}, 2),
+        ("get(@, 'c')", {"a": 1}, None),
+        ("take(@, `2`)", [1, 2, 3], [1, 2]),
+        ("take(@, `-1`)", [1, 2, 3], []),
+        ("take(@, arg('limit'))", [1, 2, 3], [1, 2, 3]),
+        ("[].format('{a}:{b}', @)", [{"a": 1}, {"a": "{b}", "b": 2}], ["1:", "{b}:2"]),
+        ("plain(@)", "[a](b) **c**", "a c"),
+        ("tables(@)[0].rows[0].a", "|a|\n|-|\n|1|\n", "1"),
+        ("changelog(@)[].version", "# 1.0.0\n", ["1.0.0"]),
+        ("diff(a, b)[].change", {"a": {"x": 1}, "b": {"x": 2}}, ["changed"]),
+        ("diff_by(a, b, 'n')[].path", {"a": [{"n": "x"}], "b": []}, [["x"]]),
+        ("diff_text(a, b)", {"a": "x", "b": "y"}, "@@ -1 +1 @@\n-x\n+y"),
+        ("[?satisfies(@, '^3')]", ["3.1.0", "4.0.0", None, 1], ["3.1.0"]),
+        ("semver_sort(@)[-1]", ["3.9.0", "3.10.0"], "3.10.0"),
+        ("max_satisfying(@, '3.9.x')", ["3.9.0", "3.10.0"], "3.9.0"),
+        ("[?semver_compare(@, '3.9.1') > `0`]", ["3.9.0", "3.10.0", "x"], ["3.10.0"]),
+        ("[?between(@, '3.9.0', '3.10.0')]", ["3.9.0", "3.9.5", "3.10.0"], ["3.9.5", "3.10.0"]),
+        ("find_version(@)", "v3.9.0 is out", "3.9.0"),
+    ],
+)
+def test_transforms(expression: str, document: Any, expected: Any) -> None:
+    """Each function does what the README says of it."""
+    assert Selection("test", expression).of(document, {}) == expected
+
+
+@pytest.mark.parametrize(("expression", "long"), [("a.b[?c].d", False), ("{a: [sections(b)[0].text]}", True)])
+def test_what_takes_long(expression: str, long: bool) -> None:
+    """An expression that parses Markdown or compares documents says so, however deep that stands in it."""
+    assert Selection("test", expression).long is long
+
+
+@pytest.mark.parametrize("expression", ["from_items(@)", "[].format('{', @)", "take(@, 'x')", "get(@, 'a')"])
+def test_values_that_do_not_fit(expression: str) -> None:
+    """What a function can't use is an error of the expression with its key."""
+    with pytest.raises(UpstreamInvalid, match=r"^test: "):
+        Selection("test", expression).of(["a", "b"], {})

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.catalogue.markdown import code_blocks, section, sections
+from gateway.catalogue.markdown import changelog, code_blocks, plain, section, sections, tables
 
 
 def codes(text: str) -> list[tuple[str, str, str]]:
@@ -73,12 +73,96 @@ def test_section_by_title() -> None:
     text = "## Props\na\n## Events\nb\n## props\nc\n"
     assert section(text, " PROPS ") == "## Props\na"
     assert section(text, "Slots") is None
+    assert section("## [`Slots`](#slots)\nd\n", "slots") == "## [`Slots`](#slots)\nd"
 
 
-@given(st.text(alphabet="#`~-=> \n\r\tab1.*_[]()<>\\", max_size=200))
+TABLE = """
+## Props
+
+| Prop | **Type** | Default |
+|:-----|:--------:|--------:|
+| `type` | `a \\| b` | _none_ |
+| [size](#size) | Array<T> &lt;x&gt; | one<br>two | too many |
+| ![icon](i.svg) |
+"""
+
+
+def test_tables() -> None:
+    """Rows are records of plain texts by column, under the heading before the table; short rows are filled up."""
+    assert tables(TABLE) == [
+        {
+            "title": "Props",
+            "columns": ["Prop", "Type", "Default"],
+            "rows": [
+                {"Prop": "type", "Type": "a | b", "Default": "none"},
+                {"Prop": "size", "Type": "Array<T> <x>", "Default": "one\ntwo"},
+                {"Prop": "icon", "Type": "", "Default": ""},
+            ],
+        }
+    ]
+
+
+def test_columns_that_share_a_name_or_have_none() -> None:
+    """Nothing is lost: a name that comes again is numbered, a column without one is called by its number."""
+    (table,) = tables("| a | | a | a 2 | a |\n|---|---|---|---|---|\n| 1 | 2 | 3 | 4 | 5 |\n")
+    assert table["columns"] == ["a", "2", "a 2", "a 2 2", "a 3"]
+    assert list(table["rows"][0].values()) == ["1", "2", "3", "4", "5"]
+
+
+@pytest.mark.parametrize("text", ["| a |\n| b |\n", "```\n| a |\n|---|\n```\n", "a\n", ""])
+def test_what_is_no_table(text: str) -> None:
+    """Pipes alone make no table, nor does code."""
+    assert tables(text) == []
+
+
+def test_changelog() -> None:
+    """A heading of any level that names a version begins a release, and the next one ends it."""
+    text = """# Changes
+## [2.0.1](https://example.org/compare/v2.0.0...v2.0.1) (2026-01-31)
+### Fixes
+* one 1.0.0
+# v2.0.0-beta.1
+two
+## Unreleased 2.0
+"""
+    found = changelog(text)
+    assert [(one["version"], one["date"]) for one in found] == [("2.0.1", "2026-01-31"), ("2.0.0-beta.1", None)]
+    assert found[0]["text"].endswith("### Fixes\n* one 1.0.0")
+    assert found[1]["text"] == "# v2.0.0-beta.1\ntwo\n## Unreleased 2.0"
+
+
+def test_a_very_long_title_stays_as_it_is() -> None:
+    """Markup within a line is looked at up to a bound: brackets without end would take quadratic time."""
+    assert plain("*a*") == "a"
+    assert plain("[" * 100_000) == "[" * 100_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "".join(f"{'#' * (i % 6 + 1)} h{i}\n" for i in range(20_000)),
+        ">" * 50_000 + "# a\n",
+        "".join("  " * i + "- # a\n" for i in range(500)),
+        "|" * 20_000 + "\n" + "|-" * 20_000 + "|\n" + "a\n" * 2_000,
+        "|a|b|\n" * 20_000,
+        "# " + "[" * 4_000 + "\n" + "| " + "*a " * 1_000 + "|\n|-|\n",
+        "```\n" * 20_000,
+        "<a\n" * 20_000,
+    ],
+    ids=["headings", "quotes", "lists", "columns", "rows", "brackets", "fences", "tags"],
+)
+def test_hostile_markdown(text: str) -> None:
+    """Many, deep and wide: all of it is read, in time that the test's own bound sees to."""
+    for parse in (sections, code_blocks, tables, changelog):
+        assert isinstance(parse(text), list)
+
+
+@given(st.text(alphabet="#`~-=> \n\r\tab1.*_[]()<>\\|:", max_size=200))
 def test_any_text_is_markdown(text: str) -> None:
     """No text is refused, and what is found comes from it."""
     for block in code_blocks(text):
         assert isinstance(block["code"], str)
+    for table in tables(text):
+        assert all(list(row) == table["columns"] for row in table["rows"])
     for one in sections(text):
         assert 1 <= one["level"] <= 6

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from gateway.errors import UpstreamError, UpstreamInvalid
+from gateway.errors import UpstreamError, UpstreamInvalid, UpstreamNotAsked, UpstreamUnavailable
 from gateway.pipeline.failures import Failures
 from gateway.pipeline.model import Negative, Policy
 
@@ -36,3 +36,13 @@ def test_a_remembered_failure_holds_on_to_no_frame() -> None:
             raise remembered
         except UpstreamError:
             pass
+
+
+def test_what_was_not_asked_is_not_remembered() -> None:
+    """It costs nothing to find out whether there is room again, or the breaker has closed."""
+    failures = Failures()
+    policy = Policy("s", ttl=1.0, negative=Negative(upstream_error=10.0))
+    failures.record("busy", UpstreamNotAsked("api", "not asked, it is busy"), policy, now=0.0)
+    failures.record("down", UpstreamUnavailable("api", "down"), policy, now=0.0)
+    assert failures.of("busy", now=1.0) is None
+    assert failures.of("down", now=1.0) is not None

@@ -106,6 +106,38 @@ def test_one_contradiction(folder: Folder, text: str, line: str) -> None:
             "all tries together",
         ),
         (
+            "[upstreams.u]\ntry_timeout = '30s'",
+            "13:1: upstreams.u.try_timeout: warning: a try may take 30s, and timeout is 30s for all of it",
+        ),
+        (
+            "[upstreams.u]\nqueue_timeout = '1m'",
+            "13:1: upstreams.u.queue_timeout: warning: a request may wait in the queue for 1m, and timeout is 30s for "
+            "all of it",
+        ),
+        (
+            "[upstreams.u]\nhedge.after = '30s'",
+            "13:7: upstreams.u.hedge.after: warning: a second request after 30s is never sent: timeout ends the first "
+            "one after 30s",
+        ),
+        (
+            "[upstreams.u]\nhedge.after = '3s'\ntry_timeout = '2s'",
+            "13:7: upstreams.u.hedge.after: warning: a second request after 3s is never sent: try_timeout ends the "
+            "first one after 2s",
+        ),
+        (
+            "[upstreams.u]\nhedge.after = '3s'\nmax_concurrent = 1\npool = { max_connections = 1, max_keepalive = 1 }",
+            "13:1: upstreams.u.hedge: warning: a second request is never sent: max_concurrent allows one at a time",
+        ),
+        (
+            "[upstreams.u.breaker]\nejection = '3m'",
+            "13:1: upstreams.u.breaker.ejection: warning: the first ejection takes 3m, and none more than 2m",
+        ),
+        (
+            "[upstreams.u]\nrate_limit = { max = 5, window = '1m' }",
+            "13:1: upstreams.u.rate_limit: warning: failure_rate is never judged: rate_limit allows 8 requests in its "
+            "window of 30s, and min_requests is 20",
+        ),
+        (
             "[upstreams.u]\nmax_concurrent = 10",
             "13:1: upstreams.u.max_concurrent: warning: 10 requests at once never need 50 connections",
         ),

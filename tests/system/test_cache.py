@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -100,10 +101,10 @@ async def test_an_import_that_can_not_be_used(warmed: Path, how: str) -> None:
         file.write_bytes(b"something else")
     code, _, err = await cache(warmed, "import", str(file))
     sentences = {
-        "truncated": "gateway: can't import the file: it is truncated; nothing was imported",
-        "foreign": "gateway: can't import the file: it is not a cache export of this version of the gateway; "
+        "truncated": f"gateway: can't import {file}: it is truncated; nothing was imported",
+        "foreign": f"gateway: can't import {file}: it is not a cache export of this version of the gateway; "
         "nothing was imported",
-        "absent": f"gateway: can't read {file}: No such file or directory",
+        "absent": f"gateway: can't import {file}: No such file or directory; nothing was imported",
     }
     assert (code, err.splitlines()[-1]) == (1, sentences[how])
     assert len((await cache(warmed, "ls"))[1].splitlines()) == 5
@@ -123,6 +124,22 @@ async def test_verify_reads_everything(warmed: Path) -> None:
     code, out, _ = await cache(warmed, "verify", "--repair")
     assert (code, json.loads(out)["repaired"]) == (0, True)
     assert json.loads((await cache(warmed, "verify"))[1])["sound"]
+
+
+async def test_a_file_with_a_damaged_page_is_made_anew(warmed: Path) -> None:
+    """What no deleting mends: the sound entries go into a new file, and the old one is set aside."""
+    file = warmed / "cache" / "development.db"
+    connection = sqlite3.connect(file)
+    (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'entries_by_worth'").fetchone()
+    connection.close()
+    with file.open("r+b") as damaged:
+        damaged.seek((page - 1) * 4096)
+        damaged.write(b"\xff" * 4096)
+    code, out, _ = await cache(warmed, "verify", "--repair")
+    found = json.loads(out)
+    assert (code, found["sound"], found["repaired"], found["rebuilt"]) == (0, True, True, 5)
+    assert len((await cache(warmed, "ls"))[1].splitlines()) == 5
+    assert len([path for path in file.parent.iterdir() if ".damaged-" in path.name]) == 1
 
 
 async def test_warming_without_a_gateway(tmp_path: Path, registry: Registry) -> None:

@@ -27,6 +27,7 @@ from gateway.profile.tiers import DiskTier as DiskSection
 from gateway.tiers import schema_damage
 from gateway.tiers.disk import DiskTier, open_disk
 from gateway.tiers.disk_batch import Kind
+from gateway.tiers.disk_entries import purge
 from tests.system.disk_child import KEYS, tags_of
 
 KILLS = 300
@@ -155,7 +156,7 @@ async def prepare(path: Path) -> dict[str, Entry]:
         await disk.put(entries)
         await disk.purge(Selector("tag", "t0"))
         await disk.purge(Selector("tag", "t1"), soft=True)
-        await disk.do(Kind.CHANGE, lambda store: store.purge(Selector("glob", "doc:1*"), soft=False), durable=True)
+        await disk.do(Kind.CHANGE, lambda store: purge(store, Selector("glob", "doc:1*"), soft=False), durable=True)
         services.cancel_scope.cancel()
     return {
         key: entry

@@ -16,6 +16,7 @@ from gateway.pipeline.freshness import new_entry
 from gateway.pipeline.invalidation import Selector
 from gateway.tiers.disk_batch import Job, Kind
 from gateway.tiers.disk_cleanup import expire
+from gateway.tiers.disk_entries import purge, put
 from gateway.tiers.disk_store import Store
 from tests.tiers.rig import POLICY, entry, opened, set_aside
 
@@ -230,9 +231,9 @@ async def test_what_queues_together_is_done_in_the_order_of_the_calls(tmp_path: 
     before, after = entry(b"before", ("t",)), entry(b"after", ("t",))
     async with opened(tmp_path / "cache.db") as disk:
         works: list[Callable[[Store], object]] = [
-            lambda store: store.put({"a": before, "b": before}),
-            lambda store: store.purge(selector, soft=False),
-            lambda store: store.put({"a": after}),
+            lambda store: put(store, {"a": before, "b": before}),
+            lambda store: purge(store, selector, soft=False),
+            lambda store: put(store, {"a": after}),
         ]
         jobs = [Job(Kind.CHANGE, work) for work in works]
         await disk.file.do(Kind.CHANGE, jobs)

@@ -98,6 +98,7 @@ async def test_a_row_with_damaged_tags_can_be_replaced_and_deleted(tmp_path: Pat
         await disk.put({key: entry(tags=("t",)) for key in "abc"})
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("PRAGMA application_id = 0")  # or it would be another schema
         connection.execute("UPDATE sqlite_schema SET sql = replace(sql, 'STRICT', '')")
     connection.close()
     with sqlite3.connect(path) as connection:
@@ -125,6 +126,7 @@ async def test_a_column_of_any_type_is_survived(tmp_path: Path, column: str, val
         await disk.put({"a": kept, "b": kept})
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("PRAGMA application_id = 0")  # or it would be another schema
         connection.execute("UPDATE sqlite_schema SET sql = replace(replace(sql, 'STRICT', ''), 'NOT NULL', '')")
     connection.close()
     with sqlite3.connect(path) as connection:
@@ -165,3 +167,34 @@ async def test_one_entry_that_can_not_be_written_does_not_fail_the_others(tmp_pa
         assert await disk.get("\ud800") is None
         assert disk.statistics().set_aside == 0
     assert {key for key, _ in failures} == {"\ud800", "nan", "text"}
+
+
+def names(folder: Path) -> set[str]:
+    return {file.name for file in folder.iterdir()}
+
+
+@pytest.mark.parametrize("keep", [0, 1, 3])
+async def test_only_the_newest_files_that_were_set_aside_are_kept(tmp_path: Path, keep: int) -> None:
+    """The others are deleted with their WAL, which is logged; what only looks like one is left alone."""
+    path = tmp_path / "cache.db"
+    old = [f"cache.db.damaged-2020010{day}T000000{more}" for day in (1, 2) for more in ("", "-1", "-10", "-2")]
+    ours = [*old, f"{old[0]}-wal", f"{old[0]}-shm"]
+    others = ["cache.db.damaged-mine", "cache.db.damaged-20200101T000000.zip", "other.db.damaged-20200101T000000"]
+    others += ["cache.dbx.damaged-20200101T000000", "cache.db.damaged-20200101T000000-copy"]
+    for name in (*ours, *others):
+        (tmp_path / name).write_text(name)
+    (tmp_path / "cache.db.damaged-20190101T000000").mkdir()
+    path.write_bytes(b"no database")
+    with structlog.testing.capture_logs() as logs:
+        async with opened(path, keep_damaged=keep) as disk:
+            await disk.put({"a": entry()})
+    left = names(tmp_path)
+    assert left >= {*others, "cache.db.damaged-20190101T000000", "cache.db"}
+    kept = sorted(name for name in left & set(old))
+    assert kept == sorted(
+        ["cache.db.damaged-20200102T000000-10", "cache.db.damaged-20200102T000000-2"][: max(0, keep - 1)]
+    )
+    assert not left & {f"{old[0]}-wal", f"{old[0]}-shm"}
+    deleted = [line for line in logs if line["event"] == "old cache file deleted"]
+    assert len(deleted) == len(old) + 1 - keep
+    assert [line["event"] for line in logs if line["event"] == "cache file set aside"] == ["cache file set aside"]

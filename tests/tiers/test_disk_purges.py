@@ -13,6 +13,7 @@ from gateway.pipeline.model import Entry
 from gateway.tiers import disk_purges
 from gateway.tiers.disk import DiskTier
 from gateway.tiers.disk_batch import Kind
+from gateway.tiers.disk_entries import purge
 from gateway.watch.janitor import Janitor
 from tests.tiers.rig import Wall, crashed, entry, opened
 
@@ -48,7 +49,7 @@ async def test_a_purge_that_was_killed_before_its_rows_were_deleted_holds(tmp_pa
     """The record alone is enough: reads check it, and the janitor deletes the rows after the restart."""
     async with opened(tmp_path / "cache.db") as disk:
         await disk.put({f"a:{number}": entry(tags=("t",)) for number in range(50)})
-        await disk.do(Kind.CHANGE, lambda store: store.purge(selector, soft=False))
+        await disk.do(Kind.CHANGE, lambda store: purge(store, selector, soft=False))
         crashed(tmp_path / "cache.db", tmp_path / "copy.db")
     async with opened(tmp_path / "copy.db") as disk:
         assert disk.statistics().entries == 50
@@ -82,7 +83,7 @@ async def test_a_stamp_that_was_tampered_with_does_not_evade_a_purge(tmp_path: P
     path = tmp_path / "cache.db"
     async with opened(path) as disk:
         await disk.put({"a": entry(tags=("t",))})
-        await disk.do(Kind.CHANGE, lambda store: store.purge(Selector("tag", "t"), soft=False))
+        await disk.do(Kind.CHANGE, lambda store: purge(store, Selector("tag", "t"), soft=False))
         await disk.do(Kind.CHANGE, lambda store: store.connection.execute("UPDATE entries SET generation = 1"))
         assert await disk.get("a") is None
         assert disk.damaged == 1

@@ -211,3 +211,48 @@ async def test_no_statement_of_a_request_or_of_the_start_scans_a_table(tmp_path:
     # An index in its own order, up to a limit, is no scan of the table; all purges are few.
     limited = {(sql, step) for sql, step in scans if "LIMIT" in sql and "INDEX" in step}
     assert scans - limited == set()
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        (b"    entries INTEGER NOT NULL,", b"    entrieS_INTEGER NOT NULL,"),
+        (b"SET entries = entries + 1", b"SET entries = entries * 1"),
+        (b"SET entries = entries - 1", b"SET entries = NULL    - 1"),
+        (b"DELETE FROM tags WHERE key = old.key", b"DELETE FROM tags WHERE key > old.key"),
+        (b"ON entries (priority, used_at)", b"ON entries (used_at, priority)"),
+        (b"record BLOB", b"recorf BLOB"),
+    ],
+)
+async def test_a_schema_that_is_not_the_one_that_was_made_is_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, was: bytes, becomes: bytes
+) -> None:
+    """Also where it still opens, and what a trigger does is only a little different."""
+    monkeypatch.setattr(schema_damage, "_QUICK", 0)
+    path = tmp_path / "cache.db"
+    async with opened(path) as disk:
+        await disk.put({"a": entry()})
+    content = path.read_bytes()
+    assert content.count(was) == 1
+    path.write_bytes(content.replace(was, becomes))
+    async with opened(path) as disk:
+        assert await disk.get("a") is None
+        await disk.put({"a": entry()})
+        assert await disk.purge(Selector("all")) == 1
+    assert len(set_aside(tmp_path)) == 1
+
+
+async def test_a_file_that_was_not_stamped_yet_is_taken_as_it_is(tmp_path: Path) -> None:
+    """It gets its stamp, and the next opening compares it."""
+    path = tmp_path / "cache.db"
+    async with opened(path) as disk:
+        await disk.put({"a": entry()})
+    with sqlite3.connect(path) as connection:
+        (stamp,) = connection.execute("PRAGMA application_id").fetchone()
+        connection.execute("PRAGMA application_id = 0")
+    connection.close()
+    async with opened(path) as disk:
+        assert await disk.get("a") is not None
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA application_id").fetchone() == (stamp,)
+    connection.close()

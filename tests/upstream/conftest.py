@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
 import trio
 
@@ -21,3 +23,11 @@ async def registry(nursery: trio.Nursery) -> Registry:
     registry = Registry()
     await nursery.start(registry.serve)
     return registry
+
+
+@pytest.fixture
+async def unused_url() -> AsyncIterator[str]:
+    """An address on 127.0.0.1 where nothing listens."""
+    with trio.socket.socket() as unused:
+        await unused.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{unused.getsockname()[1]}"

@@ -11,7 +11,14 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from gateway import __version__
-from gateway.errors import UpstreamError, UpstreamInvalid, UpstreamNotFound, UpstreamRejected, UpstreamUnavailable
+from gateway.errors import (
+    UpstreamError,
+    UpstreamInvalid,
+    UpstreamNotAsked,
+    UpstreamNotFound,
+    UpstreamRejected,
+    UpstreamUnavailable,
+)
 from gateway.upstream.client import Answer, Client, Outgoing, open_client
 from gateway.upstream.model import Validators
 from tests.fakes.http_server import HttpServer, answer, cut_off, reset, silent, then_silent
@@ -248,9 +255,9 @@ async def test_retry_after_beyond_the_deadline_is_an_answer(server: HttpServer) 
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("wish", ["0", "-1", "soon", "9" * 30, "Mon, 02 Nov 2026 10:00:00 GMT"])
+@pytest.mark.parametrize("wish", ["0", "-1", "soon", "9" * 30, "Mon, 02 Nov 2015 10:00:00 GMT"])
 async def test_a_useless_retry_after_changes_nothing(server: HttpServer, wish: str) -> None:
-    """Only whole seconds are taken for a wish."""
+    """Only whole seconds and a date to come are taken for a wish."""
     server.on("/doc", answer(status="503 Busy", headers={"Retry-After": wish}), answer(b"{}"))
     assert (await get(server, retries=1)).body == b"{}"
 
@@ -278,10 +285,9 @@ async def test_no_more_than_max_concurrent_are_under_way(server: HttpServer) -> 
     assert len(server.requests) == 6
 
 
-async def test_waiting_for_the_limits_counts_towards_the_timeout(server: HttpServer, mock_clock: MockClock) -> None:
-    """The sentence names the limit that held the request up."""
+async def test_waiting_for_a_slot_counts_towards_the_timeout(server: HttpServer, mock_clock: MockClock) -> None:
+    """The sentence names the limit that held the request up: the smaller one of requests and connections."""
     server.on("/doc", silent)
-    one_an_hour = {"max": 1, "window": "1h"}
     failures: list[str] = []
 
     async def ask(client: Client) -> None:
@@ -289,29 +295,84 @@ async def test_waiting_for_the_limits_counts_towards_the_timeout(server: HttpSer
             await client.get(httpx2.URL(f"{server.url}/doc"))
         failures.append(str(raised.value).rpartition(": ")[2])
 
-    for limits in ({"rate_limit": one_an_hour}, {"max_concurrent": 1}):
+    for limits in ({"max_concurrent": 1}, {"pool": {"max_connections": 1}}):
         async with open_client("api", section(timeout="30s", **limits)) as client, trio.open_nursery() as nursery:
             for _ in range(2):
                 nursery.start_soon(ask, client)
             await wait_all_tasks_blocked(0.0)
             mock_clock.jump(30)
-    upstream = "it was still waiting for the upstream"
-    assert sorted(failures) == sorted(
-        [
-            upstream,
-            "it was still waiting for its turn (upstreams.api.rate_limit)",
-            upstream,
-            "it was still waiting for its turn (upstreams.api.max_concurrent)",
-        ]
-    )
+    assert sorted(failures) == [
+        "it was still waiting for its turn (upstreams.api.max_concurrent)",
+        "it was still waiting for its turn (upstreams.api.pool.max_connections)",
+        "it was still waiting for the upstream",
+        "it was still waiting for the upstream",
+    ]
+
+
+async def test_the_rate_limit_refuses_what_would_come_too_late(server: HttpServer) -> None:
+    """One token an hour: the second request is not sent, and says so."""
+    server.on("/doc", answer(b"{}"))
+    async with open_client("api", section(rate_limit={"max": 1, "window": "1h"})) as client:
+        await client.get(httpx2.URL(f"{server.url}/doc"))
+        with pytest.raises(UpstreamNotAsked, match=r"its next turn would be in .*, which is too late \("):
+            await client.get(httpx2.URL(f"{server.url}/doc"))
+    assert len(server.requests) == 1
 
 
 async def test_every_try_counts_for_the_rate_limit(server: HttpServer) -> None:
-    """With two tokens the third try has to wait, and the deadline is about that."""
+    """With two tokens there is no third try, and the failure is told."""
     server.on("/doc", answer(status="500 Oops"))
-    limits = {"retries": 5, "retry_delay": "0s", "rate_limit": {"max": 2, "window": "1h"}, "timeout": "500ms"}
-    assert "upstreams.api.rate_limit" in await failure(server, UpstreamUnavailable, **limits)
+    limits = {"retries": 5, "retry_delay": "0s", "rate_limit": {"max": 2, "window": "1h"}}
+    assert "answered 500" in await failure(server, UpstreamUnavailable, **limits)
     assert len(server.requests) == 2
+
+
+async def test_a_try_that_takes_long_is_tried_again(server: HttpServer) -> None:
+    """`try_timeout` ends the first try, within `timeout`; when the tries are used up, the sentence names it."""
+    server.on("/doc", silent, answer(b"{}"))
+    assert (await get(server, try_timeout="200ms", retries=1)).body == b"{}"
+    server.on("/doc", silent)
+    wanted = "api: no answer within 50ms (upstreams.api.try_timeout): it was still waiting for the upstream"
+    assert await failure(server, UpstreamUnavailable, try_timeout="50ms", retries=1) == wanted
+    server.on("/doc", then_silent(answer(b"{} ")[:-1]))
+    wanted = "api: no answer within 50ms (upstreams.api.try_timeout): it was still reading the answer"
+    assert await failure(server, UpstreamUnavailable, try_timeout="50ms") == wanted
+
+
+async def test_a_failing_upstream_is_left_alone(server: HttpServer) -> None:
+    """After five failures in a row nothing is sent for a while; the sentence says why, for how long, and the key."""
+    server.on("/doc", answer(status="503 Busy"))
+    async with open_client("api", section()) as client:
+        for _ in range(5):
+            with pytest.raises(UpstreamUnavailable):
+                await client.get(httpx2.URL(f"{server.url}/doc"))
+        with pytest.raises(UpstreamNotAsked) as refused:
+            await client.get(httpx2.URL(f"{server.url}/doc"))
+    assert str(refused.value).replace(server.url, "http://host") == (
+        "api: not asked for 5s more, since 5 requests in a row failed (upstreams.api.breaker.failures), "
+        "the last: answered 503 Service Unavailable for http://host/doc"
+    )
+    assert len(server.requests) == 5
+
+
+async def test_a_host_that_is_not_there_is_left_alone(unused_url: str) -> None:
+    """Connections that are refused count as failures."""
+    async with open_client("api", section(breaker={"failures": 2})) as client:
+        for _ in range(2):
+            with pytest.raises(UpstreamUnavailable, match="Connection refused"):
+                await client.get(httpx2.URL(f"{unused_url}/doc"))
+        with pytest.raises(UpstreamNotAsked, match=r"the last: no connection to .*: Connection refused$"):
+            await client.get(httpx2.URL(f"{unused_url}/doc"))
+
+
+async def test_every_host_has_a_pool_of_its_own(server: HttpServer) -> None:
+    """`pool.max_keepalive = 1` keeps one connection to each of two hosts."""
+    server.on("/doc", answer(b"{}"))
+    async with open_client("api", section(pool={"max_keepalive": 1})) as client:
+        for _ in range(3):
+            for host in ("127.0.0.1", "localhost"):
+                await client.get(httpx2.URL(f"http://{host}:{server.port}/doc"))
+    assert server.connections == 2
 
 
 async def test_cancelling_closes_the_connection_and_frees_the_slot(server: HttpServer) -> None:

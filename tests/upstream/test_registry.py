@@ -123,7 +123,7 @@ async def test_a_pipe_is_no_npmrc(where: NpmEnvironment) -> None:
 
 async def test_npm_that_hangs_is_given_up(where: NpmEnvironment, mock_clock: MockClock) -> None:
     """The sentence says what makes it unnecessary."""
-    install_npm(where, "exec sleep 600")
+    install_npm(where, "exec /bin/sleep 600")
 
     async with trio.open_nursery() as nursery:
 

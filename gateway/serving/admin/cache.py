@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import asdict
 from pathlib import Path
 
 import orjson
-import trio
 from quart import Blueprint, Response, request
 from quart_schema import document_response, validate_querystring, validate_request, validate_response
 
@@ -31,10 +30,16 @@ from gateway.serving.admin.models import (
     VerifyRequest,
     WarmStats,
 )
+from gateway.serving.admin.transfer import Spool
 from gateway.tiers.disk import DiskTier
-from gateway.tiers.disk_export import export, import_
+from gateway.tiers.disk_export import export_to, import_from
 from gateway.tiers.disk_inspect import list_entries, verify
 from gateway.watch.warmer import Progress
+
+_BEYOND_REPAIR = (
+    "what a running gateway can't mend: stop it and run `gateway cache verify --repair`, which makes the file anew "
+    "from what is sound in it"
+)
 
 
 class _NoDiskError(GatewayError):
@@ -53,6 +58,10 @@ def cache_routes(gateway: Gateway) -> Blueprint:
     @routes.errorhandler(TierError)
     async def broken(error: TierError) -> tuple[dict[str, str], int]:
         return {"error": str(error)}, 503
+
+    @routes.errorhandler(OSError)
+    async def no_room(error: OSError) -> tuple[dict[str, str], int]:
+        return {"error": f"can't keep the file on its way: {error.strerror or error}"}, 503
 
     def disk() -> DiskTier:
         if gateway.disk is None:
@@ -101,11 +110,15 @@ def cache_routes(gateway: Gateway) -> Blueprint:
     @validate_response(PurgeAnswer)
     async def purge(data: PurgeRequest) -> PurgeAnswer:
         """Purge in every tier; answers once that is durable."""
-        return PurgeAnswer(purged=await gateway.purge(data.selector, soft=data.soft))
+        return PurgeAnswer(purged=await gateway.pipeline.purge(data.selector, soft=data.soft))
 
     @routes.post("/warm")
     async def warm() -> Response:
-        """Make the calls of `[warm]` now; the answer is a line of JSON for each step."""
+        """Make the calls of `[warm]` now; the answer is a line of JSON for each step.
+
+        Rounds are made one at a time: who asks while one is under way is told of that one, unless something was purged
+        since it began. A client that leaves does not stop the round.
+        """
         return Response(_warming(gateway), mimetype="application/x-ndjson")
 
     @routes.post("/verify")
@@ -114,13 +127,14 @@ def cache_routes(gateway: Gateway) -> Blueprint:
     async def check(data: VerifyRequest) -> Verified:
         """Read everything in the disk tier, with requests served in between, and say what was found."""
         found = await verify(disk(), repair=data.repair, deep=False)
+        advice = [_BEYOND_REPAIR] if data.repair and found.problems else []
         return Verified(
             sound=found.sound,
             rows=found.rows,
             good=found.good,
             damaged=dict(found.damaged),
             orphans=found.orphans,
-            problems=list(found.problems),
+            problems=[*found.problems, *advice],
             repaired=found.repaired,
         )
 
@@ -128,17 +142,11 @@ def cache_routes(gateway: Gateway) -> Blueprint:
     async def take_along() -> Response:
         """Every usable entry of the disk tier as a file, for `import` elsewhere."""
         tier = disk()
-        if request.method == "HEAD":  # nobody would read what is written for it, nor remove it
+        if request.method == "HEAD":  # nobody would read what is written for it
             return Response(b"", mimetype="application/octet-stream")
-        folder = await trio.to_thread.run_sync(tempfile.mkdtemp)
-        file = Path(folder) / "cache.export"
-        try:
-            await export(tier, file)
-        except BaseException:
-            with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(_remove, file)
-            raise
-        return Response(_chunks(file), mimetype="application/octet-stream")
+        spool = Spool()
+        await export_to(tier, spool.file)
+        return Response(spool.chunks(), mimetype="application/octet-stream")
 
     @routes.post("/import")
     @validate_response(ImportAnswer)
@@ -146,18 +154,13 @@ def cache_routes(gateway: Gateway) -> Blueprint:
     async def bring() -> ImportAnswer | tuple[dict[str, str], int]:
         """Put the entries of an export into the cache, none of them fresher than it was; the body is the file."""
         tier = disk()
-        folder = await trio.to_thread.run_sync(tempfile.mkdtemp)
-        file = Path(folder) / "cache.export"
+        spool = Spool()
+        async for chunk in request.body:
+            await spool.write(chunk)
         try:
-            async with await trio.open_file(file, "wb") as out:
-                async for chunk in request.body:
-                    await out.write(chunk)
-            imported = await import_(tier, file)
+            imported = await import_from(tier, spool.file, "the file")
         except TierError as error:
-            return {"error": str(error).replace(str(file), "the file")}, 400
-        finally:
-            with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(_remove, file)
+            return {"error": str(error)}, 400
         return ImportAnswer(**asdict(imported))
 
     return routes
@@ -169,31 +172,9 @@ def cache_file(profile: Profile) -> Path:
 
 
 async def _warming(gateway: Gateway) -> AsyncIterator[bytes]:
-    send, receive = trio.open_memory_channel[Progress](float("inf"))
-
-    async def warm() -> None:
-        with send:
-            await gateway.warmer.warm(send.send_nowait)
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(warm)
-        async for progress in receive:
+    async with aclosing(gateway.warmer.steps()) as steps:
+        async for progress in steps:
             yield orjson.dumps(progress, option=orjson.OPT_APPEND_NEWLINE)
-
-
-async def _chunks(file: Path) -> AsyncIterator[bytes]:
-    try:
-        async with await trio.open_file(file, "rb") as source:
-            while chunk := await source.read(65536):
-                yield chunk
-    finally:
-        with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(_remove, file)
-
-
-def _remove(file: Path) -> None:
-    file.unlink(missing_ok=True)
-    file.parent.rmdir()
 
 
 def _warmed(progress: Progress) -> WarmStats:

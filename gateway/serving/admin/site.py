@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import trio
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 from pydantic import ValidationError
 from quart_schema import Info, QuartSchema, RequestSchemaValidationError
 from quart_trio import QuartTrio
-from quart_trio.wrappers import TrioRequest
 from werkzeug.exceptions import HTTPException
 
 from gateway import __version__
 from gateway.assembly import Gateway
 from gateway.serving.admin.cache import cache_routes
 from gateway.serving.admin.models import problem_of
-
-IMPORT = "/api/cache/import"
-"""Whose body may be of any size: it is a warm cache, and goes to a file as it comes."""
-
-
-class _Request(TrioRequest):
-    """A request whose body Quart limits to 16 MB, unless it is an import."""
-
-    def __init__(self, *args: Any, max_content_length: int | None = None, **more: Any) -> None:
-        imports = args[2] == IMPORT  # method, scheme, path, ...
-        super().__init__(*args, max_content_length=None if imports else max_content_length, **more)
+from gateway.serving.admin.transfer import AdminRequest, reading_steadily
 
 
 def build_site(gateway: Gateway, stop: trio.Event) -> ASGIFramework:
     """The site of `gateway`; it is not ready any more once `stop` is set."""
     site = QuartTrio("gateway.serving.admin")
-    site.request_class = _Request
+    site.request_class = AdminRequest
     site.config["RESPONSE_TIMEOUT"] = None  # Quart's minute cuts off an answer that is still made: warming, an export
     QuartSchema(
         site,
@@ -70,7 +59,7 @@ def build_site(gateway: Gateway, stop: trio.Event) -> ASGIFramework:
         }
         return about, 200 if status == "ready" else 503
 
-    return _sending_whole(cast("ASGIFramework", site))
+    return _sending_whole(reading_steadily(cast("ASGIFramework", site)))
 
 
 def _sending_whole(app: ASGIFramework) -> ASGIFramework:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import trio
 
 from gateway.errors import UpstreamUnavailable
 from gateway.profile.units import format_duration
+
+T = TypeVar("T")
 
 
 class Doing:
@@ -27,3 +30,13 @@ def deadline(upstream: str, seconds: float, doing: Doing) -> Iterator[None]:
     except trio.TooSlowError:
         limit = f"{format_duration(seconds)} (upstreams.{upstream}.timeout)"
         raise UpstreamUnavailable(upstream, f"no answer within {limit}: it was still {doing.now}") from None
+
+
+async def limited(upstream: str, seconds: float | None, doing: Doing, attempt: Callable[[], Awaitable[T]]) -> T:
+    """What `attempt` answers within `seconds`; raises UpstreamUnavailable when they are over."""
+    if seconds is None:
+        return await attempt()
+    with trio.move_on_after(seconds):
+        return await attempt()
+    limit = f"{format_duration(seconds)} (upstreams.{upstream}.try_timeout)"
+    raise UpstreamUnavailable(upstream, f"no answer within {limit}: it was still {doing.now}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import trio
 
+from gateway.errors import UpstreamNotAsked
+from gateway.profile.units import format_duration
 from gateway.profile.upstreams.policies import RateLimit
 
 
@@ -16,12 +18,19 @@ class TokenBucket:
     as the bucket does.
     """
 
-    def __init__(self, section: RateLimit) -> None:
+    def __init__(self, upstream: str, section: RateLimit) -> None:
+        self._upstream = upstream
         self._interval = section.window / section.max
         self._slack = self._interval * (section.max - 1)
         self._full_at = float("-inf")
         # Fair, so that nobody starves. Waiting in a queue and not on a reservation: one who gives up takes no turn.
         self._turn = trio.StrictFIFOLock()
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a token."""
+        queue = self._turn.statistics()
+        return queue.tasks_waiting + queue.locked
 
     def take_nowait(self, now: float) -> float:
         """Take a token and return `now`; or take none and return the later time at which there is one."""
@@ -32,8 +41,23 @@ class TokenBucket:
         self._full_at = full_at + self._interval
         return now
 
+    def try_take(self, now: float) -> bool:
+        """Whether there was a token at `now` that nobody waits for; it is taken then."""
+        return not self.waiting and self.take_nowait(now) == now
+
     async def take(self) -> None:
-        """Take a token, in order of arrival, as soon as there is one. Cancelling takes none."""
+        """Take a token, in order of arrival, as soon as there is one. Cancelling takes none.
+
+        Raises UpstreamNotAsked at once when, after those who wait already, it would come after the caller's deadline.
+        """
+        now = trio.current_time()
+        wait = max(self._full_at, now) + self.waiting * self._interval - self._slack - now
+        if wait > 0 and now + wait > trio.current_effective_deadline():
+            raise UpstreamNotAsked(
+                self._upstream,
+                f"not asked: its next turn would be in {format_duration(max(0.1, round(wait, 1)))}, which is too late "
+                f"(upstreams.{self._upstream}.rate_limit)",
+            )
         async with self._turn:
             now = trio.current_time()
             ready = self.take_nowait(now)

@@ -1,4 +1,8 @@
-"""When a request that failed is sent again."""
+"""When a request that failed is sent again.
+
+Written here and not taken from stamina or tenacity: what decides is what they don't know (the caller's deadline, the
+upstream's Retry-After, the budget, the breaker), and the rest of it is a loop.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from typing import TypeVar
 
 import trio
 
-from gateway.errors import UpstreamUnavailable
+from gateway.errors import UpstreamNotAsked, UpstreamUnavailable
 
 T = TypeVar("T")
 
@@ -34,22 +38,33 @@ def pauses(retries: int, delay: float, draw: Draw = random.uniform) -> Iterator[
         yield draw(0.0, delay * 2**doublings)
 
 
-async def retrying(ask: Callable[[], Awaitable[T]], pauses: Iterator[float]) -> T:
+def _always(_pause: float) -> bool:
+    return True
+
+
+async def retrying(
+    ask: Callable[[], Awaitable[T]], pauses: Iterator[float], worthwhile: Callable[[float], bool] = _always
+) -> T:
     """What `ask` answers, asked again after each of `pauses` for as long as it raises UpstreamUnavailable.
 
     Raises the last failure when there are no pauses left, and at once when the next pause, or the wait that the
-    upstream asked for, would end after the caller's deadline: sleeping towards a certain timeout helps nobody.
-    Any other exception is final.
+    upstream asked for, would end after the caller's deadline (sleeping towards a certain timeout helps nobody), or is
+    not `worthwhile`. A try that is not even sent (UpstreamNotAsked) is the last one, and the failure before it, if
+    any, says more. Any other exception is final.
     """
+    last: UpstreamUnavailable | None = None
     while True:
         try:
             return await ask()
+        except UpstreamNotAsked as refused:
+            raise last or refused from None
         except UpstreamUnavailable as failure:
             pause = next(pauses, None)
             if pause is None:
                 raise
             if isinstance(failure, AskedToWait):
                 pause = max(pause, failure.seconds)
-            if trio.current_time() + pause >= trio.current_effective_deadline():
+            if trio.current_time() + pause >= trio.current_effective_deadline() or not worthwhile(pause):
                 raise
+            last = failure
         await trio.sleep(pause)

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from gateway.errors import UpstreamNotAsked
 from gateway.profile.upstreams.policies import RateLimit
 from gateway.upstream.policies.rate import TokenBucket
 
 
 def bucket_of(max_: int, window: float) -> TokenBucket:
-    return TokenBucket(RateLimit.model_construct(max=max_, window=window))
+    return TokenBucket("api", RateLimit.model_construct(max=max_, window=window))
 
 
 @given(
@@ -70,13 +72,51 @@ async def test_a_cancelled_taker_takes_nothing(autojump_clock: MockClock) -> Non
     start = trio.current_time()
     async with trio.open_nursery() as nursery:
         for _ in range(5):
-            nursery.start_soon(_give_up_after, 1.0, bucket)
-        await trio.sleep(2.0)
-        await bucket.take()
+            nursery.start_soon(bucket.take)
+        await trio.sleep(1.0)
+        assert bucket.waiting == 5
+        nursery.cancel_scope.cancel()
+    assert bucket.waiting == 0
+    await bucket.take()
     assert round(trio.current_time() - start, 6) == 10.0
 
 
-async def _give_up_after(seconds: float, bucket: TokenBucket) -> None:
-    with trio.move_on_after(seconds) as scope:
-        await bucket.take()
-    assert scope.cancelled_caught
+async def test_a_token_that_comes_too_late_is_not_waited_for(autojump_clock: MockClock) -> None:
+    """Refused at once, with those who wait already counted; one that comes just in time is waited for."""
+    bucket, start = bucket_of(1, 10.0), trio.current_time()
+    await bucket.take()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(bucket.take)
+        await wait_all_tasks_blocked()
+        sentence = r"^api: not asked: its next turn would be in 20s, which is too late \(upstreams\.api\.rate_limit\)$"
+        with trio.move_on_after(19.9), pytest.raises(UpstreamNotAsked, match=sentence):
+            await bucket.take()
+        assert trio.current_time() == start
+        assert not bucket.try_take(start + 15)
+        with trio.fail_after(20.1):
+            await bucket.take()
+    assert round(trio.current_time() - start, 6) == 20.0
+    assert not bucket.try_take(start + 29.9)
+    assert bucket.try_take(start + 30)
+
+
+@given(st.integers(1, 5), st.lists(st.floats(0, 3), min_size=1, max_size=30))
+def test_who_is_let_in_is_served_before_the_deadline(max_: int, patiences: list[float]) -> None:
+    """Whatever the deadlines of those ahead, a taker is either refused at once or gets its token in time."""
+
+    async def main() -> None:
+        bucket, start = bucket_of(max_, 1.0), trio.current_time()
+
+        async def taker(patience: float) -> None:
+            with trio.move_on_after(patience) as scope:
+                try:
+                    await bucket.take()
+                except UpstreamNotAsked:
+                    assert trio.current_time() == start
+            assert not scope.cancelled_caught
+
+        async with trio.open_nursery() as nursery:
+            for patience in patiences:
+                nursery.start_soon(taker, patience + 1e-6)
+
+    trio.run(main, clock=MockClock(autojump_threshold=0))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from gateway.errors import UpstreamError, UpstreamNotFound, UpstreamUnavailable
+from gateway.errors import UpstreamError, UpstreamNotAsked, UpstreamNotFound, UpstreamUnavailable
 from gateway.upstream.policies.retry import AskedToWait, pauses, retrying
 
 DOWN = UpstreamUnavailable("api", "down")
@@ -76,6 +76,25 @@ async def test_retry_after_is_honoured_when_it_fits(autojump_clock: MockClock) -
     with trio.fail_after(30), pytest.raises(AskedToWait):
         await retrying(ask, iter([1.0, 1.0, 1.0]))
     assert ask.waits == [7.0]
+
+
+async def test_a_retry_that_is_not_worthwhile_is_not_waited_for(autojump_clock: MockClock) -> None:
+    """Who knows more than the schedule is asked with the pause, before it."""
+    ask, start = Asked(DOWN, DOWN), trio.current_time()
+    with pytest.raises(UpstreamUnavailable, match="down"):
+        await retrying(ask, iter([1.0, 10.0]), lambda pause: pause < 10)
+    assert trio.current_time() - start == pytest.approx(1.0)
+
+
+async def test_a_try_that_is_not_sent_is_the_last(autojump_clock: MockClock) -> None:
+    """The failure before it says more; without one it speaks for itself."""
+    refused = UpstreamNotAsked("api", "not asked")
+    ask = Asked(DOWN, refused)
+    with pytest.raises(UpstreamUnavailable, match="down"):
+        await retrying(ask, iter([1.0, 1.0, 1.0]))
+    assert ask.waits == [1.0]
+    with pytest.raises(UpstreamNotAsked):
+        await retrying(Asked(refused), iter([1.0]))
 
 
 async def test_cancelling_ends_the_pause(autojump_clock: MockClock) -> None:

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import trio
+import trio.testing
+import trio_asyncio
+
+from gateway.errors import TierError
+from gateway.pipeline.clock import Clock
+from gateway.pipeline.invalidation import Selector
+from gateway.profile.tiers import DiskTier as DiskSection
+from gateway.tiers.disk import open_disk
+from gateway.tiers.disk_queue import MAX_BYTES
+from tests.tiers.rig import entry
+
+
+async def test_a_burst_of_large_writes_is_bounded_by_its_bytes(tmp_path: Path) -> None:
+    """What is too much is given up and counted, a purge never; the rest is written, and then there is room again."""
+    section = DiskSection(path=str(tmp_path / "cache.db"))
+    size, count = MAX_BYTES // 8, 12
+    failures = []
+    async with trio_asyncio.open_loop(), open_disk(section, Clock()) as disk, trio.open_nursery() as services:
+
+        async def put(number: int) -> None:
+            try:
+                await disk.put({f"k{number}": entry(bytes(size))})
+            except TierError as error:
+                failures.append(str(error))
+
+        async with trio.open_nursery() as burst:
+            for number in range(count):
+                burst.start_soon(put, number)
+            await trio.testing.wait_all_tasks_blocked()
+            assert (len(failures), disk.statistics().pending) == (count - 8, 8)
+            assert failures[0] == f"{8 * size} bytes are waiting to be written to the disk"
+            burst.start_soon(disk.purge, Selector("all"))
+            burst.start_soon(disk.get, "k1")
+            await trio.testing.wait_all_tasks_blocked()
+            assert disk.statistics().pending == 10
+            await services.start(disk.run)
+        assert disk.statistics().given_up == count - 8
+        await put(count)
+        assert len(failures) == count - 8
+        assert await disk.get(f"k{count}") is not None
+        services.cancel_scope.cancel()
+
+
+async def test_one_entry_that_is_larger_than_the_bound_is_written_when_nothing_else_waits(tmp_path: Path) -> None:
+    """The bound is about what piles up: it does not make an entry impossible."""
+    section = DiskSection.model_validate({"path": str(tmp_path / "cache.db"), "max_size": "1GB"})
+    async with trio_asyncio.open_loop(), open_disk(section, Clock()) as disk, trio.open_nursery() as services:
+        await services.start(disk.run)
+        await disk.put({"large": entry(bytes(MAX_BYTES + 1))})
+        assert await disk.get("large") is not None
+        services.cancel_scope.cancel()
