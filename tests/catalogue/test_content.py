@@ -56,7 +56,11 @@ def test_a_parameter_with_text_around_an_argument() -> None:
 def test_a_value_in_a_form_stays_one(value: str) -> None:
     """Whatever the value, a server reads the same fields out of the form, with that value in its own."""
     body = form_content(Parameters({"a": "1", "q": "{value}", "z": "2"}).fill({"value": value}))
-    assert parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True) == [("a", "1"), ("q", value), ("z", "2")]
+    assert parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True) == [
+        ("a", "1"),
+        ("q", value),
+        ("z", "2"),
+    ]
 
 
 def test_half_of_a_surrogate_pair_in_a_form() -> None:
@@ -105,8 +109,10 @@ def _deep(levels: int) -> list[Any]:
     return value
 
 
-@pytest.mark.parametrize("value", ["\ud800", float("nan"), float("inf"), _deep(100_000)], ids=["half", "nan", "inf", "deep"])
+@pytest.mark.parametrize(
+    "value", ["\ud800", float("nan"), float("inf"), _deep(100_000)], ids=["half", "nan", "inf", "deep"]
+)
 def test_what_json_can_not_hold(value: Any) -> None:
     """It never becomes null or something else: the caller is told."""
-    with pytest.raises(ToolError, match="^Invalid arguments: "):
+    with pytest.raises(ToolError, match=r"^Invalid arguments: "):
         JsonContent({"value": "{value}"}).fill({"value": value})

@@ -78,7 +78,9 @@ async def test_a_number_that_is_none(autojump_clock: trio.testing.MockClock, tmp
 @pytest.mark.parametrize(("q", "key"), [("a", "a"), (7, 7), (2.5, "2.5")])
 async def test_a_key_of_a_batch(autojump_clock: trio.testing.MockClock, tmp_path: Path, q: object, key: object) -> None:
     """A whole number stays one, since it may go into JSON."""
-    text = TOOL.format(fetch='batch_key = "{q}"').replace("[tools.t]\n", '[upstreams.api.batch]\nparameter = "ids"\n[tools.t]\n')
+    text = TOOL.format(fetch='batch_key = "{q}"').replace(
+        "[tools.t]\n", '[upstreams.api.batch]\nparameter = "ids"\n[tools.t]\n'
+    )
     async with open_rig(tmp_path, text, api=FakeUpstream(otherwise=b"{}")) as rig:
         await rig.value(q=q)
         assert [wanted.batch_key for wanted in rig.api.asked] == [key]

@@ -25,7 +25,7 @@ from gateway.upstream.content import checked_body
     ],
 )
 def test_labels_of_the_web(label: str, body: bytes, text: str) -> None:
-    """They mean what browsers take them for: latin1 is windows-1252, with control characters for what that leaves out."""
+    """They mean what browsers take them for: latin1 is windows-1252, and its gaps are control characters."""
     assert decode(body, codec_of(body, label, "text/plain")) == text
 
 
@@ -37,7 +37,8 @@ def test_labels_that_are_refused(label: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mark", "codec"), [(codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")]
+    ("mark", "codec"),
+    [(codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")],
 )
 def test_a_byte_order_mark_comes_first(mark: bytes, codec: str) -> None:
     """It wins over what was declared, and is no part of the text."""

@@ -83,7 +83,9 @@ def test_output_is_bounded() -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(
-    st.lists(st.sampled_from(["<div>", "</div>", "<p", " x=1>", "<table>", "<td>", "<script>", "&amp;", "<!--", "é", "\0"])),
+    st.lists(
+        st.sampled_from(["<div>", "</div>", "<p", " x=1>", "<table>", "<td>", "<script>", "&amp;", "<!--", "é", "\0"])
+    ),
     st.sampled_from(["markdown", "text", "elements"]),
 )
 def test_any_page(pieces: list[str], to: str) -> None:

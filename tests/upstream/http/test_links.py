@@ -36,7 +36,9 @@ def test_several_headers() -> None:
 
 
 @pytest.mark.timeout(5)
-@pytest.mark.parametrize("value", ["<x>" * 30_000, "<x>;" * 30_000, '<x>; a="' + "\\" * 60_000, "<x>" + "; a" * 30_000 + "\0"])
+@pytest.mark.parametrize(
+    "value", ["<x>" * 30_000, "<x>;" * 30_000, '<x>; a="' + "\\" * 60_000, "<x>" + "; a" * 30_000 + "\0"]
+)
 def test_no_header_takes_long(value: str) -> None:
     """What can't be read is given up without trying every way to read it."""
     assert next_link([value]) is None
@@ -75,20 +77,15 @@ def test_the_same_origin(target: str, url: str) -> None:
         "https://user:password@api.example.org/x",
         "https://api.example.org@other.example/x",
         "https://api.example.org.other.example/x",
-        "https:\\\\other.example\\x",
         "file:///etc/passwd",
         "javascript:x",
     ],
 )
 def test_another_origin(target: str) -> None:
     """Nothing is sent to where only an answer says so."""
-    try:
-        found = same_origin("api", HERE, target)
-    except UpstreamRejected as refused:
-        assert str(refused).startswith("api: its next page is elsewhere, at ")
-        assert "password" not in str(refused)
-    else:
-        assert (found.scheme, found.host, found.port, found.userinfo) == ("https", "api.example.org", None, b"")
+    with pytest.raises(UpstreamRejected, match=r"^api: its next page is elsewhere, at ") as refused:
+        same_origin("api", HERE, target)
+    assert "password" not in str(refused.value)
 
 
 @pytest.mark.parametrize("target", ["https://[::1/x", "https://a:b:c/", "/x\n", "https://a" + "b" * 70_000])
