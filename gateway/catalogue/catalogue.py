@@ -58,7 +58,7 @@ class Catalogue:
     """Lists and calls the tools that a profile declares."""
 
     def __init__(self, profile: Profile, pipeline: Pipeline, upstreams: Mapping[str, Upstream]) -> None:
-        policies = {name: _policy(name, strategy) for name, strategy in profile.strategies.items()}
+        policies = {name: policy_of(name, strategy) for name, strategy in profile.strategies.items()}
         identities = {name: upstream.identity for name, upstream in upstreams.items()}
         self._pipeline = pipeline
         self.documents = Documents(pipeline, upstreams)
@@ -174,7 +174,8 @@ def asked_for(tool: Tool, meta: Mapping[str, Any]) -> Policy:
     return policy
 
 
-def _policy(name: str, strategy: Strategy) -> Policy:
+def policy_of(name: str, strategy: Strategy) -> Policy:
+    """A `[strategies.NAME]` as the pipeline needs it."""
     negative = strategy.negative
     return Policy(
         name,

@@ -15,12 +15,14 @@ from gateway.profile.faults import Finding, did_you_mean, listed, shown
 from gateway.profile.fetch import WITH_CONTENT, Fetch, texts
 from gateway.profile.positions import KeyPath
 from gateway.profile.profile import Profile
+from gateway.profile.searches import search_faults, search_fetch_faults
 from gateway.profile.templates import fields
 from gateway.profile.tools import Tool
 from gateway.profile.upstreams import Upstream
 from gateway.profile.upstreams.batch import Batch
 from gateway.profile.upstreams.http import HttpUpstream
 from gateway.profile.upstreams.npm import NpmUpstream
+from gateway.profile.upstreams.search import SearchUpstream
 
 _VERSION = frozenset({"version"})
 _OWN_TAGS = frozenset({"tool", "upstream", "strategy", "floating"})
@@ -52,6 +54,8 @@ def broken_references(profile: Profile, declared: Declared) -> tuple[Finding, ..
         findings += _tool(("tools", name), tool, profile, declared)
     for name, upstream in profile.upstreams.items():
         findings += _upstream(("upstreams", name), upstream)
+        if isinstance(upstream, SearchUpstream):
+            findings += _search(("upstreams", name), upstream, profile, declared)
     findings += clashes(profile.server, profile.admin)
     return tuple(findings)
 
@@ -61,7 +65,10 @@ def _tool(path: KeyPath, tool: Tool, profile: Profile, declared: Declared) -> It
     yield from _unknown((*path, "strategy"), tool.strategy, declared.strategies, "strategies")
     for at, fetch in fetches(path, tool):
         yield from _unknown((*at, "upstream"), fetch.upstream, declared.upstreams, "upstreams")
-        yield from _fetch(at, fetch, arguments, profile.upstreams.get(fetch.upstream))
+        upstream = profile.upstreams.get(fetch.upstream)
+        yield from _fetch(at, fetch, arguments, upstream)
+        if isinstance(upstream, SearchUpstream):
+            yield from search_fetch_faults(at, fetch, upstream, profile)
     for index, tag in enumerate(tool.tags):
         yield from _template((*path, "tags", index), tag, arguments | _VERSION)
         prefix = tag.partition(":")[0]
@@ -91,14 +98,26 @@ def _fetch(path: KeyPath, fetch: Fetch, arguments: frozenset[str], upstream: Ups
     if fetch.batch_key is not None:
         yield from _template((*path, "batch_key"), fetch.batch_key, arguments)
     yield from _release(path, fetch, arguments, upstream)
-    if isinstance(upstream, HttpUpstream) and fetch.batch_key is not None and upstream.batch is None:
-        expected = f"no batch_key, or upstreams.{fetch.upstream}.batch, which says how requests join"
-        yield Finding((*path, "batch_key"), expected)
-    elif isinstance(upstream, HttpUpstream) and upstream.batch is not None and fetch.batch_key is not None:
-        yield from _in_a_batch(path, fetch, upstream.batch)
-    if isinstance(upstream, NpmUpstream):
-        for key in sorted(fetch.said - {"upstream", "path", "version"}):
-            yield Finding((*path, key), f"no {key}: a file of a package is named by path and version alone")
+    match upstream:
+        case HttpUpstream(batch=None) if fetch.batch_key is not None:
+            expected = f"no batch_key, or upstreams.{fetch.upstream}.batch, which says how requests join"
+            yield Finding((*path, "batch_key"), expected)
+        case HttpUpstream(batch=Batch() as batch) if fetch.batch_key is not None:
+            yield from _in_a_batch(path, fetch, batch)
+    known, by = _NAMED.get(upstream.type if upstream is not None else "", (None, ""))
+    for key in sorted(fetch.said - known if known is not None else ()):
+        yield Finding((*path, key), f"no {key}: {by}")
+
+
+_NAMED: dict[str, tuple[frozenset[str], str]] = {
+    "npm": (frozenset({"upstream", "path", "version"}), "a file of a package is named by path and version alone"),
+    "files": (frozenset({"upstream", "path"}), "a file of a folder is named by its path alone"),
+    "search": (
+        frozenset({"upstream", "path", "version", "query", "headers"}),
+        "a search is asked by its query and version alone",
+    ),
+}
+"""What a fetch may say of upstreams that are not asked by HTTP, where that is a closed list."""
 
 
 def _in_a_batch(path: KeyPath, fetch: Fetch, batch: Batch) -> Iterator[Finding]:
@@ -154,6 +173,15 @@ def _defaults(path: KeyPath, tool: Tool) -> Iterator[Finding]:
             yield Finding((*path, name, "default"), "a value that the property allows", detail=error.message)
         except ValueError:  # a reference into the rest of the tool's schema: it can't be judged alone
             continue
+
+
+def _search(path: KeyPath, search: SearchUpstream, profile: Profile, declared: Declared) -> Iterator[Finding]:
+    yield from _unknown((*path, "upstream"), search.upstream, declared.upstreams, "upstreams")
+    yield from _unknown((*path, "strategy"), search.strategy, declared.strategies, "strategies")
+    if search.listing is not None and search.listing.upstream is not None:
+        at = (*path, "listing", "upstream")
+        yield from _unknown(at, search.listing.upstream, declared.upstreams, "upstreams")
+    yield from search_faults(path, search, profile)
 
 
 def _upstream(path: KeyPath, upstream: Upstream) -> Iterator[Finding]:

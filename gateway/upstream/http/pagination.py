@@ -112,7 +112,7 @@ class _Book:
             case CursorPages():
                 if onward is None or onward is False or onward == "":
                     return None
-                if not isinstance(onward, str | int):
+                if not isinstance(onward, str | int) or onward is True:
                     raise self._invalid("has neither text nor a whole number where pages.cursor looks for it")
                 return sender.url(_with(self._wanted, pages.parameter, onward))
             case NumberedPages():
