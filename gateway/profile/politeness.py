@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from gateway.profile.faults import Contradiction
+from gateway.profile.federated import federation_contradictions
 from gateway.profile.fetch import Fetch
 from gateway.profile.http_consistency import http_contradictions
 from gateway.profile.positions import KeyPath
@@ -15,6 +16,7 @@ from gateway.profile.references import fetches
 from gateway.profile.searches import searched
 from gateway.profile.units import format_duration, format_size
 from gateway.profile.upstreams.http import HttpUpstream
+from gateway.profile.upstreams.mcp import McpUpstream
 from gateway.profile.upstreams.npm import NpmUpstream
 from gateway.profile.upstreams.policies import Politeness
 
@@ -41,7 +43,9 @@ def upstream_contradictions(profile: Profile) -> Iterator[Contradiction]:
             packed, unpacked = format_size(upstream.max_package_size), format_size(upstream.max_unpacked_size)
             problem = f"a package may have {packed} packed and only {unpacked} unpacked"
             yield Contradiction(keys, problem, "raise max_unpacked_size: a package grows when it is unpacked")
-        if not requests[name] and name not in read_by_a_search:
+        if isinstance(upstream, McpUpstream):
+            yield from federation_contradictions(name, upstream)
+        elif not requests[name] and name not in read_by_a_search:
             yield Contradiction((path,), f"no tool reads from {name}", "remove it, or let a fetch name it")
 
 

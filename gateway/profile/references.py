@@ -12,6 +12,7 @@ import jsonschema_rs
 from gateway.profile.addresses import clashes
 from gateway.profile.budget import budget_findings
 from gateway.profile.faults import Finding, did_you_mean, listed, shown
+from gateway.profile.federated import federation_faults
 from gateway.profile.fetch import WITH_CONTENT, Fetch, texts
 from gateway.profile.positions import KeyPath
 from gateway.profile.profile import Profile
@@ -21,6 +22,7 @@ from gateway.profile.tools import Tool
 from gateway.profile.upstreams import Upstream
 from gateway.profile.upstreams.batch import Batch
 from gateway.profile.upstreams.http import HttpUpstream
+from gateway.profile.upstreams.mcp import McpUpstream
 from gateway.profile.upstreams.npm import NpmUpstream
 from gateway.profile.upstreams.search import SearchUpstream
 
@@ -56,6 +58,7 @@ def broken_references(profile: Profile, declared: Declared) -> tuple[Finding, ..
         findings += _upstream(("upstreams", name), upstream)
         if isinstance(upstream, SearchUpstream):
             findings += _search(("upstreams", name), upstream, profile, declared)
+    findings += federation_faults(profile, declared.strategies)
     findings += clashes(profile.server, profile.admin)
     return tuple(findings)
 
@@ -104,6 +107,9 @@ def _fetch(path: KeyPath, fetch: Fetch, arguments: frozenset[str], upstream: Ups
             yield Finding((*path, "batch_key"), expected)
         case HttpUpstream(batch=Batch() as batch) if fetch.batch_key is not None:
             yield from _in_a_batch(path, fetch, batch)
+        case McpUpstream():
+            what = "an upstream of documents; the tools of an MCP server are federated as they are, under its prefix"
+            yield Finding((*path, "upstream"), what)
     known, by = _NAMED.get(upstream.type if upstream is not None else "", (None, ""))
     for key in sorted(fetch.said - known if known is not None else ()):
         yield Finding((*path, key), f"no {key}: {by}")

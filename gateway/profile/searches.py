@@ -11,6 +11,7 @@ from gateway.profile.profile import Profile
 from gateway.profile.templates import fields
 from gateway.profile.upstreams import Upstream
 from gateway.profile.upstreams.http import HttpUpstream
+from gateway.profile.upstreams.mcp import McpUpstream
 from gateway.profile.upstreams.npm import NpmUpstream
 from gateway.profile.upstreams.search import PARAMETERS, SearchDocuments, SearchUpstream
 
@@ -21,8 +22,8 @@ def search_faults(path: KeyPath, search: SearchUpstream, profile: Profile) -> It
     if search.listing is not None:
         named[*path, "listing", "upstream"] = search.listing.upstream
     for key, name in named.items():
-        if name is not None and isinstance(profile.upstreams.get(name), SearchUpstream):
-            yield Finding(key, "an upstream that has documents, not a search", shown(name))
+        if name is not None and isinstance(profile.upstreams.get(name), SearchUpstream | McpUpstream):
+            yield Finding(key, "an upstream that has documents, not a search or an MCP server", shown(name))
     source = profile.upstreams.get(search.upstream)
     for index, rule in enumerate(search.documents):
         yield from _rule((*path, "documents", index), rule, search, source)
