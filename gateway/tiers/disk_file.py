@@ -136,7 +136,7 @@ class DiskFile:
         elif what == "full":
             self._store.room.failed(str(error))
             await self._make_room()
-        if kind is Kind.CHORE or (what == "other" and len(jobs) == 1):
+        if kind in (Kind.CHORE, Kind.MOVE) or (what == "other" and len(jobs) == 1):
             _fail(jobs, failure)
         elif what != "damaged" and len(jobs) > 1:
             for job in jobs:
