@@ -52,13 +52,13 @@ def test_a_search_that_is_right(folder: Folder) -> None:
             'upstream = "docs"',
             'upstream = "find"',
             "upstreams.find.upstream",
-            'expected an upstream that has documents, not a search, found "find"',
+            'expected an upstream that has documents, not a search or an MCP server, found "find"',
         ),
         (
             'upstream = "files"',
             'upstream = "find"',
             "upstreams.find.listing.upstream",
-            'expected an upstream that has documents, not a search, found "find"',
+            'expected an upstream that has documents, not a search or an MCP server, found "find"',
         ),
         (
             'upstream = "files"',
