@@ -49,8 +49,13 @@ for command in (serve, stdio, call, check, show, schema):
 app.command(
     "gateway.cli.cache:cache", name="cache", help="Look into the cache, purge it, warm it, check it, take it along."
 )
+app.command(
+    "gateway.cli.pins:pins",
+    name="pins",
+    help="Look at the definitions of MCP servers as they were accepted, and accept what has changed.",
+)
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-COMMANDS = ("serve", "stdio", "call", "check", "show", "schema", "cache")
+COMMANDS = ("serve", "stdio", "call", "check", "show", "schema", "cache", "pins")
 
 
 def _check_surroundings() -> None:

@@ -26,6 +26,7 @@ from gateway.profile.profile import Profile
 from gateway.profile.upstreams.files import FilesUpstream
 from gateway.profile.upstreams.files import FolderWatch as FolderWatchSection
 from gateway.profile.upstreams.http import HttpUpstream
+from gateway.profile.upstreams.mcp import McpUpstream
 from gateway.profile.upstreams.npm import NpmUpstream
 from gateway.profile.upstreams.releases import Watch
 from gateway.profile.upstreams.search import SearchUpstream
@@ -37,6 +38,7 @@ from gateway.watch.warmer import Warmer
 
 if TYPE_CHECKING:
     from gateway.tiers.disk import DiskTier
+    from gateway.upstream.mcp.server import McpServer
 
 # What only some profiles need is imported where it is opened: a gateway over stdio starts with its agent.
 
@@ -93,11 +95,14 @@ async def open_gateway(
         pipeline = Pipeline(memory, lower, clock, loads=loads, writes=writes, absent=absent)
         await _open_searches(stack, profile, pipeline, upstreams, loads)
         stack.callback(loads.cancel_scope.cancel)  # before the indexes that they use are closed
-        catalogue = Catalogue(profile, pipeline, upstreams)
+        servers = await _start_servers(stack, profile, environ)
+        catalogue = Catalogue(profile, pipeline, upstreams, servers)
         await _look_at_files_again(profile, pipeline, disk)
         warmer = Warmer(catalogue, profile.warm, clock)
         pipeline.listen(warmer.purged)
         gateway = Gateway(profile, catalogue, pipeline, memory, disk, warmer, Changes())
+        for server in servers:
+            server.changed = partial(_new_definitions, gateway)
         await _start_working_ahead(stack, gateway, ahead=ahead)
         yield gateway
 
@@ -117,7 +122,7 @@ async def _start_working_ahead(stack: AsyncExitStack, gateway: Gateway, *, ahead
     services = await stack.enter_async_context(_cancelled_at_the_end())
     await services.start(partial(gateway.warmer.run, ahead=ahead))
     for name, section in gateway.profile.upstreams.items():
-        match section.watch if ahead and not isinstance(section, SearchUpstream) else None:
+        match section.watch if ahead and not isinstance(section, SearchUpstream | McpUpstream) else None:
             case Watch(interval=interval):
                 released = partial(_new_release, gateway)
                 await services.start(VersionWatch(gateway.catalogue.documents, name, interval, released).run)
@@ -149,6 +154,31 @@ async def _made_stale(gateway: Gateway, tag: str) -> None:
         gateway.changes.announce()
 
 
+def _new_definitions(gateway: Gateway) -> None:
+    gateway.catalogue.refresh()
+    gateway.changes.announce()
+
+
+async def _start_servers(stack: AsyncExitStack, profile: Profile, environ: Mapping[str, str]) -> list[McpServer]:
+    """The MCP servers of a profile; one of which nothing is known yet is waited for, as long as it says."""
+    sections = {name: each for name, each in profile.upstreams.items() if isinstance(each, McpUpstream)}
+    if not sections:
+        return []
+    from gateway.upstream.mcp.pins_file import PinsFile
+    from gateway.upstream.mcp.server import McpServer
+
+    services = await stack.enter_async_context(_cancelled_at_the_end())
+    servers = [
+        McpServer(name, section, PinsFile(profile.federation.pins, name), environ) for name, section in sections.items()
+    ]
+    for server in servers:
+        await services.start(server.run)
+    async with trio.open_nursery() as waiting:
+        for server in servers:
+            waiting.start_soon(server.wait_known, server.section.start_patience)
+    return servers
+
+
 async def _open_disk(stack: AsyncExitStack, profile: Profile, clock: Clock) -> DiskTier | None:
     section = profile.cache.disk
     if not section.enabled:
@@ -173,10 +203,10 @@ async def _open_disk(stack: AsyncExitStack, profile: Profile, clock: Clock) -> D
 async def _open_upstreams(
     stack: AsyncExitStack, downloads: trio.Nursery, profile: Profile, environ: Mapping[str, str]
 ) -> dict[str, Upstream]:
-    """Every upstream by name, save those that read through the pipeline, which is not there yet."""
+    """Every upstream with documents by name, save those that read through the pipeline, which is not there yet."""
     upstreams = {}
     for name, section in profile.upstreams.items():
-        if not isinstance(section, SearchUpstream):
+        if not isinstance(section, SearchUpstream | McpUpstream):
             upstreams[name] = await _open_upstream(stack, downloads, profile, name, section, environ)
     return upstreams
 
@@ -212,9 +242,9 @@ async def _open_upstream(
 ) -> Upstream:
     match section.type:
         case "http":
-            from gateway.upstream.http import open_http
+            from gateway.upstream.http.documents import open_http
 
-            return await stack.enter_async_context(open_http(name, section))
+            return await stack.enter_async_context(open_http(name, section, tasks=downloads))
         case "npm":
             from gateway.upstream.npm import open_npm
 

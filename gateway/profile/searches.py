@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from gateway.profile.faults import Finding, did_you_mean, listed, shown
+from gateway.profile.fetch import Fetch
 from gateway.profile.positions import KeyPath
 from gateway.profile.profile import Profile
 from gateway.profile.templates import fields
-from gateway.profile.tools import Fetch
 from gateway.profile.upstreams import Upstream
 from gateway.profile.upstreams.http import HttpUpstream
+from gateway.profile.upstreams.mcp import McpUpstream
 from gateway.profile.upstreams.npm import NpmUpstream
 from gateway.profile.upstreams.search import PARAMETERS, SearchDocuments, SearchUpstream
 
@@ -21,8 +22,8 @@ def search_faults(path: KeyPath, search: SearchUpstream, profile: Profile) -> It
     if search.listing is not None:
         named[*path, "listing", "upstream"] = search.listing.upstream
     for key, name in named.items():
-        if name is not None and isinstance(profile.upstreams.get(name), SearchUpstream):
-            yield Finding(key, "an upstream that has documents, not a search", shown(name))
+        if name is not None and isinstance(profile.upstreams.get(name), SearchUpstream | McpUpstream):
+            yield Finding(key, "an upstream that has documents, not a search or an MCP server", shown(name))
     source = profile.upstreams.get(search.upstream)
     for index, rule in enumerate(search.documents):
         yield from _rule((*path, "documents", index), rule, search, source)

@@ -17,7 +17,7 @@ import pytest
 import trio
 
 from gateway.assembly import Gateway, open_gateway
-from gateway.catalogue.catalogue import CallResult
+from gateway.catalogue.result import CallResult
 from gateway.profile.loader import load_profile
 from tests.fakes import faults
 from tests.system.faulty import CASES, KINDS, Behind, Case, Kind, document
