@@ -49,8 +49,13 @@ for command in (serve, stdio, call, check, show, schema):
 app.command(
     "gateway.cli.cache:cache", name="cache", help="Look into the cache, purge it, warm it, check it, take it along."
 )
+app.command(
+    "gateway.cli.importing:importing",
+    name="import",
+    help="Write a catalogue in TOML out of an OpenAPI document or an MCP server.",
+)
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-COMMANDS = ("serve", "stdio", "call", "check", "show", "schema", "cache")
+COMMANDS = ("serve", "stdio", "call", "check", "show", "schema", "cache", "import")
 
 
 def _check_surroundings() -> None:
