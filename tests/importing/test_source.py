@@ -62,8 +62,8 @@ async def test_an_address(nursery: trio.Nursery) -> None:
     server.on("/broken", b"nonsense\r\n\r\n")
     assert (await read_specification(f"{server.url}/spec")).content == {"a": 1}
     for path, reason in (
-        ("/nope", "expected 200, found 404"),
-        ("/moved", "expected 200, found 301; it points to https://example.org/spec"),
+        ("/nope", "answered 404"),
+        ("/moved", "301 with a redirect to https://example.org/spec, which is not followed"),
         ("/broken", "can't be fetched: "),
     ):
         with pytest.raises(SpecificationError, match=reason):
@@ -78,7 +78,7 @@ async def test_a_bomb(nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch) ->
     server = HttpServer()
     await nursery.start(server.serve)
     server.on("/spec", gzipped(b" " * 20_000_000))
-    with pytest.raises(SpecificationError, match="expected at most 500KB, found more"):
+    with pytest.raises(SpecificationError, match=r"the answer is larger than 500KB$"):
         await read_specification(f"{server.url}/spec")
 
 

@@ -200,7 +200,7 @@ def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
 def _type(_: Schemas, value: Any, __: int) -> Any:
     if isinstance(value, str):
         return value if value in _TYPES else None
-    kinds = [kind for kind in value if kind in _TYPES] if isinstance(value, list) else []
+    kinds = [kind for kind in value if isinstance(kind, str) and kind in _TYPES] if isinstance(value, list) else []
     return list(dict.fromkeys(kinds)) or None
 
 
