@@ -54,8 +54,13 @@ app.command(
     name="import",
     help="Write a catalogue in TOML out of an OpenAPI document or an MCP server.",
 )
+app.command(
+    "gateway.cli.pins:pins",
+    name="pins",
+    help="Look at the definitions of MCP servers as they were accepted, and accept what has changed.",
+)
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-COMMANDS = ("serve", "stdio", "call", "check", "show", "schema", "cache", "import")
+COMMANDS = ("serve", "stdio", "call", "check", "show", "schema", "cache", "import", "pins")
 
 
 def _check_surroundings() -> None:

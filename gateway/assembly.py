@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, assert_never
 import structlog
 import trio
 
-from gateway.catalogue.catalogue import Catalogue
+from gateway.catalogue.catalogue import Catalogue, policy_of
+from gateway.catalogue.documents import Documents
 from gateway.catalogue.template import path_glob
 from gateway.errors import TierError
 from gateway.pipeline.clock import Clock
@@ -22,14 +23,22 @@ from gateway.pipeline.metered import Metered
 from gateway.pipeline.pipeline import Pipeline
 from gateway.pipeline.single_flight import SingleFlight
 from gateway.profile.profile import Profile
+from gateway.profile.upstreams.files import FilesUpstream
+from gateway.profile.upstreams.files import FolderWatch as FolderWatchSection
+from gateway.profile.upstreams.http import HttpUpstream
+from gateway.profile.upstreams.mcp import McpUpstream
+from gateway.profile.upstreams.npm import NpmUpstream
+from gateway.profile.upstreams.releases import Watch
+from gateway.profile.upstreams.search import SearchUpstream
 from gateway.tiers.memory import MemoryTier
-from gateway.upstream.model import Upstream
+from gateway.upstream.model import Fetched, Upstream
 from gateway.watch.changes import Changes
 from gateway.watch.versions import VersionWatch
 from gateway.watch.warmer import Warmer
 
 if TYPE_CHECKING:
     from gateway.tiers.disk import DiskTier
+    from gateway.upstream.mcp.server import McpServer
 
 # What only some profiles need is imported where it is opened: a gateway over stdio starts with its agent.
 
@@ -77,41 +86,97 @@ async def open_gateway(
         memory = MemoryTier(profile.cache.memory, clock) if profile.cache.memory.enabled else None
         disk = await _open_disk(stack, profile, clock)
         downloads = await stack.enter_async_context(_cancelled_at_the_end())
-        upstreams = {name: await _open_upstream(stack, downloads, profile, name, environ) for name in profile.upstreams}
+        upstreams = await _open_upstreams(stack, downloads, profile, environ)
         stack.callback(downloads.cancel_scope.cancel)  # before the connections that they use are closed
         writes = await stack.enter_async_context(_finished_at_the_end())
         loads = await stack.enter_async_context(_cancelled_at_the_end())
         lower = [Metered(disk)] if disk is not None else []
         absent = ["disk"] if disk is None and profile.cache.disk.enabled else []
         pipeline = Pipeline(memory, lower, clock, loads=loads, writes=writes, absent=absent)
-        catalogue = Catalogue(profile, pipeline, upstreams)
+        await _open_searches(stack, profile, pipeline, upstreams, loads)
+        stack.callback(loads.cancel_scope.cancel)  # before the indexes that they use are closed
+        servers = await _start_servers(stack, profile, environ)
+        catalogue = Catalogue(profile, pipeline, upstreams, servers)
+        await _look_at_files_again(profile, pipeline, disk)
         warmer = Warmer(catalogue, profile.warm, clock)
         pipeline.listen(warmer.purged)
         gateway = Gateway(profile, catalogue, pipeline, memory, disk, warmer, Changes())
+        for server in servers:
+            server.changed = partial(_new_definitions, gateway)
         await _start_working_ahead(stack, gateway, ahead=ahead)
         yield gateway
+
+
+async def _look_at_files_again(profile: Profile, pipeline: Pipeline, disk: DiskTier | None) -> None:
+    """What changed in a folder while no gateway ran is not in what was kept on disk, so that is stale."""
+    for name, section in profile.upstreams.items():
+        if section.type != "files" or disk is None:
+            continue
+        try:
+            await pipeline.purge(Selector("tag", f"upstream:{name}"), soft=True)
+        except TierError as error:
+            log.warning("files that changed may be seen late", upstream=name, error=str(error))
 
 
 async def _start_working_ahead(stack: AsyncExitStack, gateway: Gateway, *, ahead: bool) -> None:
     services = await stack.enter_async_context(_cancelled_at_the_end())
     await services.start(partial(gateway.warmer.run, ahead=ahead))
     for name, section in gateway.profile.upstreams.items():
-        if ahead and section.watch is not None:
-            changed = partial(_new_release, gateway)
-            watch = VersionWatch(gateway.catalogue.documents, name, section.watch.interval, changed)
-            await services.start(watch.run)
+        match section.watch if ahead and not isinstance(section, SearchUpstream | McpUpstream) else None:
+            case Watch(interval=interval):
+                released = partial(_new_release, gateway)
+                await services.start(VersionWatch(gateway.catalogue.documents, name, interval, released).run)
+            case FolderWatchSection(interval=interval):
+                from gateway.watch.folders import FolderWatch
+
+                changed = partial(_files_changed, gateway)
+                await services.start(FolderWatch(gateway.catalogue.documents.upstreams[name], interval, changed).run)
 
 
 async def _new_release(gateway: Gateway, upstream: str, _before: str, _latest: str) -> None:
     """What depends on which release is the latest is stale now; an old answer may still stand in for a failure."""
+    await _made_stale(gateway, f"floating:{upstream}")
+
+
+async def _files_changed(gateway: Gateway, upstream: str) -> None:
+    """What was made of the folder's files is stale now: the next request looks at each again."""
+    await _made_stale(gateway, f"upstream:{upstream}")
+
+
+async def _made_stale(gateway: Gateway, tag: str) -> None:
     try:
-        await gateway.pipeline.purge(Selector("tag", f"floating:{upstream}"), soft=True)
+        await gateway.pipeline.purge(Selector("tag", tag), soft=True)
     except TierError:
         if gateway.disk is not None:  # a file that could not be opened is not read, either
             raise
     finally:
         gateway.warmer.request()
         gateway.changes.announce()
+
+
+def _new_definitions(gateway: Gateway) -> None:
+    gateway.catalogue.refresh()
+    gateway.changes.announce()
+
+
+async def _start_servers(stack: AsyncExitStack, profile: Profile, environ: Mapping[str, str]) -> list[McpServer]:
+    """The MCP servers of a profile; one of which nothing is known yet is waited for, as long as it says."""
+    sections = {name: each for name, each in profile.upstreams.items() if isinstance(each, McpUpstream)}
+    if not sections:
+        return []
+    from gateway.upstream.mcp.pins_file import PinsFile
+    from gateway.upstream.mcp.server import McpServer
+
+    services = await stack.enter_async_context(_cancelled_at_the_end())
+    servers = [
+        McpServer(name, section, PinsFile(profile.federation.pins, name), environ) for name, section in sections.items()
+    ]
+    for server in servers:
+        await services.start(server.run)
+    async with trio.open_nursery() as waiting:
+        for server in servers:
+            waiting.start_soon(server.wait_known, server.section.start_patience)
+    return servers
 
 
 async def _open_disk(stack: AsyncExitStack, profile: Profile, clock: Clock) -> DiskTier | None:
@@ -135,10 +200,46 @@ async def _open_disk(stack: AsyncExitStack, profile: Profile, clock: Clock) -> D
     return disk
 
 
+async def _open_upstreams(
+    stack: AsyncExitStack, downloads: trio.Nursery, profile: Profile, environ: Mapping[str, str]
+) -> dict[str, Upstream]:
+    """Every upstream with documents by name, save those that read through the pipeline, which is not there yet."""
+    upstreams = {}
+    for name, section in profile.upstreams.items():
+        if not isinstance(section, SearchUpstream | McpUpstream):
+            upstreams[name] = await _open_upstream(stack, downloads, profile, name, section, environ)
+    return upstreams
+
+
+async def _open_searches(
+    stack: AsyncExitStack,
+    profile: Profile,
+    pipeline: Pipeline,
+    upstreams: dict[str, Upstream],
+    loads: trio.Nursery,
+) -> None:
+    """Add the searches to `upstreams`: they read documents of the others, and their own index, through the pipeline."""
+    sections = {name: each for name, each in profile.upstreams.items() if isinstance(each, SearchUpstream)}
+    if not sections:
+        return
+    from gateway.upstream.search.upstream import open_search
+
+    documents = Documents(pipeline, upstreams)
+    builds = SingleFlight[Fetched](loads)
+    for name, section in sections.items():
+        read = documents.reader(policy_of(section.strategy, profile.strategies[section.strategy]))
+        search = open_search(name, section, upstreams[section.upstream], read, builds)
+        upstreams[name] = await stack.enter_async_context(search)
+
+
 async def _open_upstream(
-    stack: AsyncExitStack, downloads: trio.Nursery, profile: Profile, name: str, environ: Mapping[str, str]
+    stack: AsyncExitStack,
+    downloads: trio.Nursery,
+    profile: Profile,
+    name: str,
+    section: HttpUpstream | NpmUpstream | FilesUpstream,
+    environ: Mapping[str, str],
 ) -> Upstream:
-    section = profile.upstreams[name]
     match section.type:
         case "http":
             from gateway.upstream.http import open_http
@@ -147,9 +248,11 @@ async def _open_upstream(
         case "npm":
             from gateway.upstream.npm import open_npm
 
-            # Whatever any tool may ask for is kept when a package has been downloaded anyway.
+            # Whatever any tool or search may ask for is kept when a package has been downloaded anyway.
             fetches = [fetch for tool in profile.tools.values() for fetch in tool.documents.values()]
+            searches = [each for each in profile.upstreams.values() if isinstance(each, SearchUpstream)]
             wanted = {path_glob(fetch.path) for fetch in fetches if fetch.upstream == name}
+            wanted |= {path_glob(rule.path) for each in searches if each.upstream == name for rule in each.documents}
             return await stack.enter_async_context(
                 open_npm(
                     name,
@@ -161,6 +264,10 @@ async def _open_upstream(
                     flights=SingleFlight(downloads),
                 )
             )
+        case "files":
+            from gateway.upstream.files import FilesDocuments
+
+            return FilesDocuments(name, section)
         case _:
             assert_never(section)
 

@@ -78,3 +78,19 @@ class UnknownTool(GatewayError):
     def __init__(self, name: str) -> None:
         self.name = name
         super().__init__(f"Unknown tool: {name}")
+
+
+class UnknownPrompt(GatewayError):
+    """A request for a prompt that nobody declares; a protocol error."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"Unknown prompt: {name}")
+
+
+class UnknownResource(GatewayError):
+    """A request for a resource that nobody declares; a protocol error."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        super().__init__(f"Resource not found: {uri}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from gateway.errors import UpstreamInvalid, UpstreamNotFound, UpstreamRejected
-from gateway.pipeline.freshness import lifetime, new_entry, not_found_entry
+from gateway.pipeline.freshness import derived_entry, lifetime, new_entry, not_found_entry
 from gateway.pipeline.model import Entry, Loaded, Outcome, Policy, Request, UpstreamFreshness
 from gateway.pipeline.pipeline import Pipeline
 from gateway.upstream.content import is_json, media_type_of
@@ -57,11 +57,11 @@ class Documents:
 
     def __init__(self, pipeline: Pipeline, upstreams: Mapping[str, Upstream]) -> None:
         self._pipeline = pipeline
-        self._upstreams = upstreams
+        self.upstreams = upstreams
 
     async def get(self, upstream: str, wanted: Wanted, reading: Reading) -> Entry:
         """The document; raises UpstreamError, also when it is remembered that there is no such document."""
-        source = self._upstreams[upstream]
+        source = self.upstreams[upstream]
         load = partial(self._load, source, wanted, reading)
         if not (reading.cached or wanted.listing):
             return (await load(None)).entry
@@ -80,8 +80,19 @@ class Documents:
             listing = await self.get(upstream, LISTING, reading)
         except UpstreamNotFound as error:  # it is not the caller's document that is missing
             raise UpstreamRejected(upstream, f"its releases can't be listed: {error.message}") from error
-        name = self._upstreams[upstream].releases(listing.payload).resolve(asked)
+        name = self.upstreams[upstream].releases(listing.payload).resolve(asked)
         return Release(name, None if name == asked else listing)
+
+    def reader(self, policy: Policy) -> Callable[[str, Wanted, bool], Awaitable[Entry]]:
+        """What gets documents under `policy`, for an upstream that is made of others.
+
+        It takes an upstream's name, the document, and whether a stale one will not do.
+        """
+
+        async def read(upstream: str, wanted: Wanted, revalidate: bool) -> Entry:
+            return await self.get(upstream, wanted, Reading(policy, revalidate=revalidate))
+
+        return read
 
     async def _load(self, source: Upstream, wanted: Wanted, reading: Reading, stale: Entry | None) -> Loaded:
         policy, now = reading.policy, self._pipeline.clock
@@ -122,7 +133,10 @@ class Documents:
             etag=fetched.validators.etag,
             last_modified=fetched.validators.last_modified,
         )
-        return Loaded(document, keep=lifetime(policy, fetched.directives).keep, companions=companions)
+        if fetched.sources:
+            document = _derived(document, policy, fetched.sources, now())
+        keep = fetched.keep and lifetime(policy, fetched.directives).keep
+        return Loaded(document, keep=keep, companions=companions)
 
 
 def parsed(name: str, document: Entry) -> Any:
@@ -133,6 +147,14 @@ def parsed(name: str, document: Entry) -> Any:
         return document.payload.decode()
     except ValueError as error:
         raise UpstreamInvalid(name, f"a document of type {document.media_type} does not parse: {error}") from error
+
+
+def _derived(document: Entry, policy: Policy, sources: Sequence[Entry], now: float) -> Entry:
+    """The document as one that is made of others: with their tags, and no fresher than those that can change."""
+    changing = [source for source in sources if not source.immutable]
+    tags = {*document.tags, *(tag for source in sources for tag in source.tags)}
+    entry = derived_entry(document.payload, policy, changing, now, tags=tuple(sorted(tags)))
+    return entry.but(media_type=document.media_type)
 
 
 def _key(source: Upstream, wanted: Wanted, reading: Reading) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import orjson
@@ -13,6 +14,22 @@ from gateway.pipeline.model import Answer
 
 PROVENANCE = "gateway/cache"
 """The key in a result's `_meta` under which its caller is told where the answer came from."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallResult:
+    """What a call of a tool answers: a CallToolResult as the bytes of a JSON object."""
+
+    payload: bytes
+    message: str | None = None
+    """What went wrong, for an error; None for an answer."""
+    answer: Answer | None = None
+    """Where it came from; None for an error."""
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the call failed."""
+        return self.message is not None
 
 
 class Form:

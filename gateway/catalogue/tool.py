@@ -158,11 +158,8 @@ class Tool:
             raise ToolError(await self._say_missing(documents, values, given, composed.document, reading))
         tags = {tag for got in fetched.values() for tag in got.entry.tags}
         tags.update(tag.fill(values) for tag in self._tags)
-        tags.update(
-            f"floating:{self._fetches[alias].upstream}"
-            for alias, got in fetched.items()
-            if got.release is not None and got.release.listing is not None
-        )
+        listings = (got.release.listing for got in fetched.values() if got.release is not None)
+        tags.update(tag for listing in listings if listing is not None for tag in listing.tags)
         changing = tuple(source for got in fetched.values() for source in got.sources)
         return Rendered(composed.payload, tuple(sorted(tags)), changing)
 

@@ -23,6 +23,7 @@ from gateway.profile.profile import Profile
 from gateway.serving.admin.models import PurgeRequest, problem_of
 from gateway.tiers.disk import open_file_alone
 from gateway.tiers.disk_inspect import verify as verify_file
+from gateway.tiers.disk_rebuild import rebuild
 from gateway.watch.warmer import Progress as WarmProgress
 
 cache = App(name="cache", help="Look into the cache, purge it, warm it, check it, take it along.")
@@ -167,7 +168,13 @@ def warm(*, profile: ProfileName = DEFAULT_PROFILE, set_: Overrides = (), url: U
 @cache.command
 def verify(
     *,
-    repair: Annotated[bool, Parameter(negative="", help="Delete what is damaged, make the indices anew.")] = False,
+    repair: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            help="Delete what is damaged; if need be, make the file anew.",
+        ),
+    ] = False,
     profile: ProfileName = DEFAULT_PROFILE,
     set_: Overrides = (),
     url: Url = None,
@@ -188,12 +195,17 @@ async def _verify(profile: Profile, url: str | None, repair: bool, running: Call
     if await running_at(profile, url) is not None:
         async with open_admin(profile, url) as admin:
             return await running(admin)
-    async with open_file_alone(profile.cache.disk.path, Clock()) as disk:
+    section, rebuilt = profile.cache.disk, None
+    async with open_file_alone(section.path, Clock(), keep_damaged=section.keep_damaged) as disk:
         found = await verify_file(disk, repair=repair)
+        if repair and not (found.sound or found.repaired):
+            rebuilt = await rebuild(disk)
+            found = await verify_file(disk)
     _print(
         {
             "sound": found.sound, "rows": found.rows, "good": found.good, "damaged": dict(found.damaged),
-            "orphans": found.orphans, "problems": list(found.problems), "repaired": found.repaired,
+            "orphans": found.orphans, "problems": list(found.problems),
+            "repaired": found.repaired or rebuilt is not None, "rebuilt": rebuilt,
         }
     )  # fmt: skip
     return 0 if found.sound or found.repaired else FAILED

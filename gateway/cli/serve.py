@@ -49,7 +49,7 @@ def _greeting(loaded: Loaded, gateway: Gateway, mcp: list[str], admin: list[str]
     lines = [
         f"gateway: {section.title or section.name} at {' '.join(urls)}",
         f"  profile   {loaded.name}, from {', '.join(str(file) for file in loaded.files)}",
-        f"  tools     {', '.join(gateway.catalogue.tools) or 'none'}",
+        f"  tools     {', '.join(tool['name'] for tool in gateway.catalogue.definitions) or 'none'}",
         f"  tiers     {_tiers(gateway)}",
     ]
     if admin:

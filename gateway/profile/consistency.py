@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from gateway.profile.addresses import host
 from gateway.profile.budget import budget_contradictions
 from gateway.profile.faults import Contradiction, did_you_mean
+from gateway.profile.federated import may_be_federated
 from gateway.profile.politeness import upstream_contradictions
 from gateway.profile.positions import KeyPath
 from gateway.profile.profile import Profile
@@ -133,6 +134,8 @@ def _warming(profile: Profile) -> Iterator[Contradiction]:
     for index, call in enumerate(warm.calls):
         path: KeyPath = ("warm", "calls", index)
         tool = profile.tools.get(call.tool)
+        if tool is None and may_be_federated(call.tool, profile):
+            continue  # what it takes, only its server knows
         if tool is None:
             near = did_you_mean(call.tool, profile.tools)
             remedy = f"did you mean {near}?" if near else "declare the tool, or remove the call"

@@ -99,10 +99,14 @@ def _check(root: Node, unfilled: Sequence[Finding], *, complete: bool) -> tuple[
 
 
 def _exposed(root: Node) -> Iterator[Finding]:
-    """Credentials in addresses, which stand in logs and in what callers are told."""
+    """Credentials in addresses, which stand in logs and answers, and in commands, which everybody can see."""
     for path, node in walk(root):
-        if path and path[-1] in _ADDRESSES and node.written is not None and "${credential:" in node.written:
+        if not path or node.written is None or "${credential:" not in node.written:
+            continue
+        if path[-1] in _ADDRESSES:
             yield Finding(path, "an address without a credential, which belongs into headers", node.written)
+        if path[:1] == ("upstreams",) and path[2:3] == ("command",):
+            yield Finding(path, "an argument without a credential, which belongs into env", node.written)
 
 
 def _within(finding: Finding, unfilled: Iterable[Finding]) -> bool:

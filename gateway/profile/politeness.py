@@ -7,24 +7,29 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from gateway.profile.faults import Contradiction
+from gateway.profile.federated import federation_contradictions
 from gateway.profile.positions import KeyPath
 from gateway.profile.profile import Profile
 from gateway.profile.references import fetches
+from gateway.profile.searches import searched
 from gateway.profile.units import format_duration, format_size
-from gateway.profile.upstreams import Upstream
 from gateway.profile.upstreams.http import HttpUpstream
+from gateway.profile.upstreams.mcp import McpUpstream
 from gateway.profile.upstreams.npm import NpmUpstream
+from gateway.profile.upstreams.policies import Politeness
 
 
 def upstream_contradictions(profile: Profile) -> Iterator[Contradiction]:
     """Every contradiction within an upstream, and the upstreams that nothing reads."""
     read = {fetch.upstream for tool in profile.tools.values() for _, fetch in fetches((), tool)}
+    read |= searched(profile.upstreams)
     for name, upstream in profile.upstreams.items():
         path: KeyPath = ("upstreams", name)
-        yield from _patience(path, upstream)
-        yield from _tries(path, upstream)
-        yield from _breaker(path, upstream)
-        yield from _connections(path, upstream)
+        if isinstance(upstream, Politeness):
+            yield from _patience(path, upstream)
+            yield from _tries(path, upstream)
+            yield from _breaker(path, upstream)
+            yield from _connections(path, upstream)
         if isinstance(upstream, HttpUpstream):
             yield from _reach(path, upstream)
         if isinstance(upstream, NpmUpstream) and upstream.max_package_size > upstream.max_unpacked_size:
@@ -32,11 +37,13 @@ def upstream_contradictions(profile: Profile) -> Iterator[Contradiction]:
             packed, unpacked = format_size(upstream.max_package_size), format_size(upstream.max_unpacked_size)
             problem = f"a package may have {packed} packed and only {unpacked} unpacked"
             yield Contradiction(keys, problem, "raise max_unpacked_size: a package grows when it is unpacked")
-        if name not in read:
+        if isinstance(upstream, McpUpstream):
+            yield from federation_contradictions(name, upstream)
+        elif name not in read:
             yield Contradiction((path,), f"no tool reads from {name}", "remove it, or let a fetch name it")
 
 
-def _patience(path: KeyPath, upstream: Upstream) -> Iterator[Contradiction]:
+def _patience(path: KeyPath, upstream: Politeness) -> Iterator[Contradiction]:
     """Full jitter doubles the bound of the pause with every try: together at most delay * (2 ** retries - 1)."""
     pauses, timeout = upstream.retry_delay * (2**upstream.retries - 1), upstream.timeout
     keys = ((*path, "retries"), (*path, "retry_delay"), (*path, "timeout"))
@@ -56,7 +63,7 @@ def _patience(path: KeyPath, upstream: Upstream) -> Iterator[Contradiction]:
         )
 
 
-def _tries(path: KeyPath, upstream: Upstream) -> Iterator[Contradiction]:
+def _tries(path: KeyPath, upstream: Politeness) -> Iterator[Contradiction]:
     """Limits within `timeout` that only come after it, and a hedge that is never sent."""
     timeout = format_duration(upstream.timeout)
     for key, seconds, what in (
@@ -86,7 +93,7 @@ def _tries(path: KeyPath, upstream: Upstream) -> Iterator[Contradiction]:
         )
 
 
-def _breaker(path: KeyPath, upstream: Upstream) -> Iterator[Contradiction]:
+def _breaker(path: KeyPath, upstream: Politeness) -> Iterator[Contradiction]:
     breaker, rate = upstream.breaker, upstream.rate_limit
     if not breaker.enabled:
         return
@@ -107,7 +114,7 @@ def _breaker(path: KeyPath, upstream: Upstream) -> Iterator[Contradiction]:
         )
 
 
-def _connections(path: KeyPath, upstream: Upstream) -> Iterator[Contradiction]:
+def _connections(path: KeyPath, upstream: Politeness) -> Iterator[Contradiction]:
     """Fewer connections than requests are fine, the others wait; more are never opened."""
     pool = upstream.pool
     if pool.max_connections > upstream.max_concurrent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.profile.federation import Federation
 from gateway.profile.section import Name, Section
 from gateway.profile.serving import Admin, Logging, Server
 from gateway.profile.tiers import Cache, Strategy
@@ -30,6 +31,8 @@ class Profile(Section):
     """What every upstream starts from."""
     upstreams: dict[Name, Upstream] = {}
     """Where documents come from, by name."""
+    federation: Federation = Federation()
+    """What other MCP servers offer."""
     tools: dict[Name, Tool] = {}
     """What agents can call, by name."""
     warm: Warm = Warm()

@@ -12,13 +12,18 @@ import jsonschema_rs
 from gateway.profile.addresses import clashes
 from gateway.profile.budget import budget_findings
 from gateway.profile.faults import Finding, did_you_mean, listed, shown
+from gateway.profile.federated import federation_faults
 from gateway.profile.positions import KeyPath
 from gateway.profile.profile import Profile
+from gateway.profile.searches import search_faults, search_fetch_faults
 from gateway.profile.templates import fields
 from gateway.profile.tools import Fetch, Tool
 from gateway.profile.upstreams import Upstream
+from gateway.profile.upstreams.files import FilesUpstream
 from gateway.profile.upstreams.http import HttpUpstream
+from gateway.profile.upstreams.mcp import McpUpstream
 from gateway.profile.upstreams.npm import NpmUpstream
+from gateway.profile.upstreams.search import SearchUpstream
 
 _VERSION = frozenset({"version"})
 _OWN_TAGS = frozenset({"tool", "upstream", "strategy", "floating"})
@@ -50,6 +55,9 @@ def broken_references(profile: Profile, declared: Declared) -> tuple[Finding, ..
         findings += _tool(("tools", name), tool, profile, declared)
     for name, upstream in profile.upstreams.items():
         findings += _upstream(("upstreams", name), upstream)
+        if isinstance(upstream, SearchUpstream):
+            findings += _search(("upstreams", name), upstream, profile, declared)
+    findings += federation_faults(profile, declared.strategies)
     findings += clashes(profile.server, profile.admin)
     return tuple(findings)
 
@@ -59,7 +67,10 @@ def _tool(path: KeyPath, tool: Tool, profile: Profile, declared: Declared) -> It
     yield from _unknown((*path, "strategy"), tool.strategy, declared.strategies, "strategies")
     for at, fetch in fetches(path, tool):
         yield from _unknown((*at, "upstream"), fetch.upstream, declared.upstreams, "upstreams")
-        yield from _fetch(at, fetch, arguments, profile.upstreams.get(fetch.upstream))
+        upstream = profile.upstreams.get(fetch.upstream)
+        yield from _fetch(at, fetch, arguments, upstream)
+        if isinstance(upstream, SearchUpstream):
+            yield from search_fetch_faults(at, fetch, upstream, profile)
     for index, tag in enumerate(tool.tags):
         yield from _template((*path, "tags", index), tag, arguments | _VERSION)
         prefix = tag.partition(":")[0]
@@ -86,9 +97,20 @@ def _fetch(path: KeyPath, fetch: Fetch, arguments: frozenset[str], upstream: Ups
     for name, value in fetch.headers.items():
         yield from _template((*path, "headers", name), value, arguments)
     yield from _release(path, fetch, arguments, upstream)
-    if isinstance(upstream, NpmUpstream):
-        for key in (key for key in ("query", "headers") if getattr(fetch, key)):
-            yield Finding((*path, key), f"no {key}: a file of a package is named by path and version alone")
+    refused: tuple[str, ...]
+    match upstream:
+        case NpmUpstream():
+            refused, by = ("query", "headers"), "a file of a package is named by path and version alone"
+        case FilesUpstream():
+            refused, by = ("version", "query", "headers"), "a file of a folder is named by its path alone"
+        case McpUpstream():
+            what = "an upstream of documents; the tools of an MCP server are federated as they are, under its prefix"
+            yield Finding((*path, "upstream"), what)
+            return
+        case _:
+            return
+    for key in (key for key in refused if getattr(fetch, key)):
+        yield Finding((*path, key), f"no {key}: {by}")
 
 
 def _release(path: KeyPath, fetch: Fetch, arguments: frozenset[str], upstream: Upstream | None) -> Iterator[Finding]:
@@ -133,6 +155,15 @@ def _defaults(path: KeyPath, tool: Tool) -> Iterator[Finding]:
             yield Finding((*path, name, "default"), "a value that the property allows", detail=error.message)
         except ValueError:  # a reference into the rest of the tool's schema: it can't be judged alone
             continue
+
+
+def _search(path: KeyPath, search: SearchUpstream, profile: Profile, declared: Declared) -> Iterator[Finding]:
+    yield from _unknown((*path, "upstream"), search.upstream, declared.upstreams, "upstreams")
+    yield from _unknown((*path, "strategy"), search.strategy, declared.strategies, "strategies")
+    if search.listing is not None and search.listing.upstream is not None:
+        at = (*path, "listing", "upstream")
+        yield from _unknown(at, search.listing.upstream, declared.upstreams, "upstreams")
+    yield from search_faults(path, search, profile)
 
 
 def _upstream(path: KeyPath, upstream: Upstream) -> Iterator[Finding]:

@@ -17,6 +17,8 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
 from gateway.assembly import Gateway
 from gateway.profile.profile import Profile
+from gateway.profile.upstreams.policies import Politeness
+from gateway.profile.upstreams.search import SearchUpstream
 from gateway.serving.admin.site import build_site
 from gateway.serving.hosts import HostCheck, answer
 from gateway.serving.mcp_server import build_server
@@ -63,7 +65,8 @@ async def serve_http(
 ) -> None:
     """Serve until `stop` is set, then let the requests under way finish for at most `server.drain_timeout`."""
     section = gateway.profile.server
-    notifier = Notifier(gateway.changes)
+    offers = gateway.catalogue.offers
+    notifier = Notifier(gateway.changes, resources=offers("resources"), prompts=offers("prompts"))
     manager = StreamableHTTPSessionManager(
         build_server(gateway, notifier),
         json_response=section.response == "json",
@@ -113,7 +116,10 @@ async def _serve_sockets(
     config.keep_alive_max_requests = 1_000_000
     # The default waits for ever for a body that stops half way. It runs while a request is answered, too, so it has to
     # be longer than that may take: at worst four documents of one upstream, one after the other.
-    config.read_timeout = 60 + round(4 * max((each.timeout for each in profile.upstreams.values()), default=0))
+    upstreams = profile.upstreams.values()
+    timeouts = [each.timeout for each in upstreams if isinstance(each, Politeness)]
+    timeouts += [each.patience for each in upstreams if isinstance(each, SearchUpstream)]
+    config.read_timeout = 60 + round(4 * max(timeouts, default=0))
     config.include_server_header = False
     config.errorlog = logging.getLogger("hypercorn.error")
     config.accesslog = None

@@ -3,59 +3,143 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 import mcp_types as types
 import orjson
-from mcp.server.lowlevel import Server
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.shared.exceptions import MCPError
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.requests import Request
 
 from gateway import __version__
 from gateway.assembly import Gateway
-from gateway.errors import UnknownTool
+from gateway.catalogue.federated import Asking
+from gateway.errors import GatewayError, UnknownPrompt, UnknownResource, UnknownTool
+from gateway.serving.channel import ClientChannel
+from gateway.serving.listings import LISTS, Listings
 from gateway.serving.notify import Notifier
+from gateway.upstream.mcp.model import UpstreamRefused
+
+Context = ServerRequestContext[Any, Any]
 
 
 def build_server(gateway: Gateway, notifier: Notifier) -> Server[Any]:
-    """A server that lists and calls the tools of `gateway`, and lets clients listen for what `notifier` tells."""
-    catalogue, section = gateway.catalogue, gateway.profile.server
-    listed = types.ListToolsResult(
-        tools=[types.Tool.model_validate(definition) for definition in catalogue.definitions],
-        ttl_ms=round(section.list_ttl * 1000),
-        cache_scope="public",
-    )
-
-    async def list_tools(_context: Any, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        if params is not None and params.cursor is not None:
-            raise MCPError(code=types.INVALID_PARAMS, message="Unknown cursor: the list of tools has one page")
-        return listed
-
-    async def call_tool(context: Any, params: types.CallToolRequestParams) -> dict[str, Any]:
-        try:
-            result = await catalogue.call(
-                params.name, params.arguments, caller=_caller(context.request), meta=context.meta
-            )
-        except UnknownTool as error:
-            raise MCPError(code=types.INVALID_PARAMS, message=str(error)) from error
-        # The SDK drops `resultType` for clients of the handshake era, who do not know it.
-        return {**orjson.loads(result.payload), "resultType": "complete"}
-
-    def input_schema(name: str) -> dict[str, Any] | None:
-        tool = catalogue.tools.get(name)
-        return None if tool is None else tool.arguments.schema
-
+    """A server of all that the catalogue of `gateway` offers; clients can listen for what `notifier` tells."""
+    section, catalogue = gateway.profile.server, gateway.catalogue
     server: Server[Any] = Server(
         section.name,
         version=__version__,
         title=section.title or None,
         instructions=section.instructions or None,
-        on_list_tools=list_tools,
         on_subscriptions_listen=notifier.listen,
-        get_tool_input_schema=input_schema,
+        get_tool_input_schema=catalogue.input_schema,
     )
-    server.add_request_handler("tools/call", types.CallToolRequestParams, call_tool)
+    handlers = _Handlers(gateway)
+    add = server.add_request_handler
+    for method, (kind, _) in LISTS.items():
+        if catalogue.offers("resources" if kind == "templates" else kind):
+            add(method, types.PaginatedRequestParams, handlers.lists)
+    add("tools/call", types.CallToolRequestParams, handlers.call_tool)
+    if catalogue.offers("resources"):
+        add("resources/read", types.ReadResourceRequestParams, handlers.read_resource)
+    if catalogue.offers("prompts"):
+        add("prompts/get", types.GetPromptRequestParams, handlers.get_prompt)
+    if catalogue.federation.servers:
+        add("completion/complete", types.CompleteRequestParams, handlers.complete)
+        add("logging/setLevel", types.SetLevelRequestParams, handlers.set_log_level)
     return server
+
+
+def notification_options(gateway: Gateway) -> NotificationOptions:
+    """What a client of the handshake era can be told of."""
+    return NotificationOptions(
+        tools_changed=True,
+        resources_changed=gateway.catalogue.offers("resources"),
+        prompts_changed=gateway.catalogue.offers("prompts"),
+    )
+
+
+class _Handlers:
+    """One method for each request; every answer is the catalogue's."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._catalogue = gateway.catalogue
+        self._listings = Listings(gateway.catalogue, gateway.profile.server.list_ttl)
+        self._log_level: str | None = "info"
+        """Of the one client of a handshake over stdio; over HTTP nothing is remembered of a client."""
+
+    async def lists(self, context: Context, params: types.PaginatedRequestParams) -> dict[str, Any]:
+        """tools/list and the other lists."""
+        return self._listings.result(context.method, context.protocol_version, params)
+
+    async def call_tool(self, context: Context, params: types.CallToolRequestParams) -> dict[str, Any]:
+        """tools/call."""
+        asking = self._asking(context)
+        with _Translated():
+            result = await self._catalogue.call(
+                params.name,
+                params.arguments,
+                caller=asking.caller,
+                meta=asking.meta,
+                channel=asking.channel,
+                answers=asking.answers,
+            )
+        # The SDK drops `resultType` for clients of the handshake era, who do not know it.
+        payload = {"resultType": "complete", **orjson.loads(result.payload)}
+        if context.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+            structured = payload.get("structuredContent")
+            if structured is not None and not isinstance(structured, dict):
+                del payload["structuredContent"]  # this era knows objects only; the content says the same as text
+        return payload
+
+    async def read_resource(self, context: Context, params: types.ReadResourceRequestParams) -> dict[str, Any]:
+        """resources/read."""
+        return await self._complete(self._catalogue.read(str(params.uri), self._asking(context)))
+
+    async def get_prompt(self, context: Context, params: types.GetPromptRequestParams) -> dict[str, Any]:
+        """prompts/get."""
+        return await self._complete(self._catalogue.prompt(params.name, params.arguments, self._asking(context)))
+
+    async def complete(self, context: Context, params: types.CompleteRequestParams) -> dict[str, Any]:
+        """completion/complete."""
+        sent = dict(context.params or {})
+        rest = {key: sent[key] for key in ("argument", "context") if sent.get(key) is not None}
+        return await self._complete(self._catalogue.complete(sent["ref"], rest, self._asking(context)))
+
+    async def set_log_level(self, context: Context, params: types.SetLevelRequestParams) -> types.EmptyResult:
+        """logging/setLevel, of the handshake era."""
+        if context.request is None:
+            self._log_level = params.level
+        return types.EmptyResult()
+
+    def _asking(self, context: Context) -> Asking:
+        sent = context.params or {}
+        answers = {key: sent[key] for key in ("inputResponses", "requestState") if sent.get(key) is not None}
+        channel = ClientChannel(context, self._log_level)
+        return Asking(_caller(context.request), channel, sent.get("_meta") or {}, answers)
+
+    async def _complete(self, making: Awaitable[Mapping[str, Any]]) -> dict[str, Any]:
+        with _Translated():
+            return {"resultType": "complete", **await making}
+
+
+class _Translated:
+    """Turns the gateway's errors into those of the protocol."""
+
+    def __enter__(self) -> None:
+        """Nothing is held."""
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        match error:
+            case UpstreamRefused():
+                raise MCPError(code=error.code, message=str(error), data=error.data) from error
+            case UnknownTool() | UnknownPrompt() | UnknownResource():
+                raise MCPError(code=types.INVALID_PARAMS, message=str(error)) from error
+            case GatewayError():
+                raise MCPError(code=types.INTERNAL_ERROR, message=str(error)) from error
 
 
 def _caller(request: Request | None) -> str:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, cast
 
 import structlog
 import trio
-from mcp.server.lowlevel import NotificationOptions
 from mcp.server.stdio import stdio_server
 
 from gateway.errors import GatewayError
-from gateway.serving.mcp_server import build_server
+from gateway.serving.mcp_server import build_server, notification_options
 from gateway.serving.notify import Notifier
 from gateway.serving.under_way import UnderWay
 
@@ -36,7 +35,8 @@ async def serve_stdio(gateway: Gateway, stdin: int, stdout: int, stop: trio.Even
     Raises GatewayError when a descriptor can't be read or written.
     """
     section = gateway.profile.server
-    notifier = Notifier(gateway.changes)
+    offers = gateway.catalogue.offers
+    notifier = Notifier(gateway.changes, resources=offers("resources"), prompts=offers("prompts"))
     server = build_server(gateway, notifier)
     notifier.remember_client(server)
     lines = cast("anyio.AsyncFile[str]", Lines(stdin, section.max_body_size, stop))
@@ -49,7 +49,7 @@ async def serve_stdio(gateway: Gateway, stdin: int, stdout: int, stop: trio.Even
             await server.run(
                 under_way.reading(incoming),
                 under_way.writing(outgoing),
-                server.create_initialization_options(NotificationOptions(tools_changed=True)),
+                server.create_initialization_options(notification_options(gateway)),
             )
         nursery.cancel_scope.cancel()
 

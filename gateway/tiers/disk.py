@@ -20,12 +20,13 @@ from gateway.pipeline.model import Entry
 from gateway.profile.tiers import DiskTier as DiskSection
 from gateway.tiers.codec import Codec
 from gateway.tiers.disk_batch import Job, Kind, parted
-from gateway.tiers.disk_cleanup import Chore, Pace, truncate_wal
+from gateway.tiers.disk_cleanup import Chore
 from gateway.tiers.disk_entries import purge, put, read
 from gateway.tiers.disk_file import DiskFile
 from gateway.tiers.disk_queue import JobQueue
 from gateway.tiers.disk_store import Store
 from gateway.tiers.disk_sweep import Sweep
+from gateway.tiers.disk_upkeep import Upkeep
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +50,7 @@ class DiskStatistics:
     evicted: int
     expired: int
     longest_hold_ms: float
-    """The longest bit of the janitor's work: for so long a request had to wait for it."""
+    """The longest bit of the janitor's work, or move of the WAL for it: for so long a request had to wait for it."""
     pending: int
     """Operations that wait for the disk."""
     given_up: int
@@ -79,8 +80,7 @@ class DiskTier:
         self.file = DiskFile(self._store, clock, existing=existing, keep_damaged=section.keep_damaged)
         self._queue = JobQueue()
         self._untidy = trio.Event()
-        self._paces: dict[Callable[..., int], Pace] = {}
-        self._longest_hold = 0.0
+        self._upkeep = Upkeep(self._store, self._queue_up)
 
     @property
     def damaged(self) -> int:
@@ -99,7 +99,7 @@ class DiskTier:
             set_aside=self.file.set_aside,
             evicted=store.counters.evicted,
             expired=store.counters.expired,
-            longest_hold_ms=self._longest_hold * 1000,
+            longest_hold_ms=self._upkeep.longest_hold * 1000,
             pending=len(self._queue),
             given_up=self._queue.given_up,
             full=store.room.full,
@@ -146,23 +146,11 @@ class DiskTier:
 
     async def chore(self, chore: Chore, pace: Callable[..., int] | None = None) -> int:
         """Do a bit of `chore`, as much as takes a few milliseconds; 0 when nothing is left to do."""
-        learnt = self._paces.setdefault(pace or chore, Pace())
-        while True:
-            size = learnt.size
-            try:
-                job = await self._queue_up(Job(Kind.CHORE, partial(chore, limit=size)))
-                break
-            except TierError:
-                if size == 1 or not self._store.room.full:
-                    raise
-                learnt.shrink()  # with little room, a small bit may still be possible
-        learnt.settle(job.result, job.seconds)
-        self._longest_hold = max(self._longest_hold, job.seconds)
-        return int(job.result)
+        return await self._upkeep.do_bit(chore, pace)
 
-    async def truncate_wal(self) -> None:
-        """Give back the room that a burst of writes took beside the file."""
-        await self.do(Kind.READ, truncate_wal)
+    async def finish_chores(self) -> None:
+        """Leave the WAL small, after chores and bursts of writes."""
+        await self._upkeep.finish()
 
     async def wait_untidy(self) -> None:
         """Return when there is something for the janitor that should not wait for its next round."""
@@ -229,9 +217,9 @@ async def open_disk(
 
 
 @asynccontextmanager
-async def open_file_alone(path: str, clock: Clock | None = None) -> AsyncIterator[DiskTier]:
+async def open_file_alone(path: str, clock: Clock | None = None, *, keep_damaged: int = 3) -> AsyncIterator[DiskTier]:
     """The disk tier on an existing file at work, without a gateway around it: for commands. Raises TierError."""
-    section = DiskSection(path=path)
+    section = DiskSection(path=path, keep_damaged=keep_damaged)
     async with (
         trio_asyncio.open_loop(),
         open_disk(section, clock or Clock(), existing=True) as disk,

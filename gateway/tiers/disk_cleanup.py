@@ -22,36 +22,11 @@ class Chore(Protocol):
         """Do up to `limit` of it; how many it were."""
 
 
-TARGET = 0.004
-"""Seconds that a bit should take: with the commit and a checkpoint that falls into it, it stays below 20 ms."""
-_MAX_BIT = 256
-"""Rows or pages in one bit at most: each may cost a hundred times what the last ones did."""
-
 _FREE_RATIO = 0.1
 _FREE_PAGES = 64
 """Free pages that the file may keep for what comes next: a tenth, and a few."""
 _MAX_PAGES = 64
 """Pages in one bit of the vacuum, which all are moved and written."""
-_WAL_BYTES = 1_000_000
-"""A WAL up to this size is left as it is."""
-
-
-class Pace:
-    """How much fits into one bit, learnt from the last ones."""
-
-    def __init__(self) -> None:
-        self.size = 16
-
-    def shrink(self) -> None:
-        """A bit failed."""
-        self.size = max(1, self.size // 4)
-
-    def settle(self, done: int, seconds: float) -> None:
-        """A bit of `done` took so long: the next is larger or smaller."""
-        if seconds > TARGET:
-            self.size = max(1, int(min(self.size, done) * TARGET / seconds))
-        elif done >= self.size:
-            self.size = min(_MAX_BIT, int(self.size * min(1.5, TARGET / max(seconds, 1e-6))) + 1)
 
 
 def write_reads(store: Store, limit: int) -> int:
@@ -106,11 +81,3 @@ CHORES: Mapping[str, Chore] = {
     "pages": vacuum,
 }
 """All that is to be done, by what is counted, in this order: what is worth nothing goes before what is worth little."""
-
-
-def truncate_wal(store: Store) -> None:
-    """Move what the WAL holds into the file and cut the WAL; outside a transaction."""
-    wal = store.path.with_name(store.path.name + "-wal")
-    if wal.exists() and wal.stat().st_size > _WAL_BYTES:
-        store.truncate_wal()
-        store.measure()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 import structlog
 import trio
@@ -16,7 +17,7 @@ from gateway.tiers.disk_batch import Job, Kind, Worker, do_batch
 from gateway.tiers.disk_purges import DamagedLogError, PurgeLog
 from gateway.tiers.disk_store import Store
 from gateway.tiers.schema import open_file
-from gateway.tiers.schema_damage import FAILURES, remove, trouble
+from gateway.tiers.schema_damage import FAILURES, remove, replace, trouble
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +74,22 @@ class DiskFile:
         self._worker, self._damage = worker, None
         return worker
 
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self._store.path
+
+    async def swap(self, new: Path) -> None:
+        """Set the file aside and work on `new`, which takes its place. Raises TierError."""
+        await self.close()
+        try:
+            await trio.to_thread.run_sync(replace, self.path, new, self._keep_damaged)
+        except OSError as error:
+            raise TierError(f"can't replace {self.path}: {error.strerror or error}") from error
+        finally:
+            with trio.CancelScope(shield=True):
+                await self.open()
+
     async def close(self) -> None:
         """Close the file; nothing is lost."""
         if self._worker is not None:
@@ -119,7 +136,7 @@ class DiskFile:
         elif what == "full":
             self._store.room.failed(str(error))
             await self._make_room()
-        if kind is Kind.CHORE or (what == "other" and len(jobs) == 1):
+        if kind in (Kind.CHORE, Kind.MOVE) or (what == "other" and len(jobs) == 1):
             _fail(jobs, failure)
         elif what != "damaged" and len(jobs) > 1:
             for job in jobs:

@@ -160,7 +160,8 @@ def _verify_page(store: Store, after: int) -> tuple[_Findings, int | None]:
         _AFTER_ROW, (after, _PAGE)
     ):
         read = Row(last, (key or b"").decode("utf-8", "replace"), generation, row)
-        kind, missing = _kind_of_damage(store, read, (tags, priority, usable_until))
+        kind = damage_of(store, read, (tags, priority, usable_until))
+        missing = 0 if kind is not None else _missing_tags(store, read.key, tags)
         findings.rows += 1
         findings.orphans += missing
         if kind is None:
@@ -182,20 +183,25 @@ def _delete_damaged(store: Store, rowids: Sequence[int]) -> None:
     store.counters.damaged += delete(store.connection, rowids)
 
 
-def _kind_of_damage(store: Store, row: Row, beside: tuple[str, int, float]) -> tuple[str | None, int]:
-    """What is wrong with the row, and how many of its tags are missing from their index."""
+def damage_of(store: Store, row: Row, beside: tuple[str, int, float]) -> str | None:
+    """What kind of damage a row has, which `beside` it has these tags, priority and time; None for none."""
     try:
         if not isinstance(row.row, bytes) or type(row.generation) is not int:
-            return "columns", 0
+            return "columns"
         entry = store.codec.decode(row.key, row.row, row.generation)
     except DamagedRowError as error:
-        return error.kind, 0
+        return error.kind
     if beside != (orjson.dumps(entry.tags).decode(), Priority(entry.priority), entry.usable_until):
-        return "columns", 0
+        return "columns"
     if store.connection.execute("SELECT rowid FROM entries WHERE key = ?", (row.key,)).fetchone() != (row.rowid,):
-        return "unreachable", 0
-    (count,) = store.connection.execute(_TAGGED, (row.key, beside[0])).fetchone()
-    return None, len(set(entry.tags)) - count
+        return "unreachable"
+    return None
+
+
+def _missing_tags(store: Store, key: str, tags: str) -> int:
+    """How many of an entry's tags are missing from their index."""
+    (count,) = store.connection.execute(_TAGGED, (key, tags)).fetchone()
+    return len(set(orjson.loads(tags))) - int(count)
 
 
 async def _verify_tags(disk: DiskTier, findings: _Findings, *, repair: bool) -> None:

@@ -141,6 +141,11 @@ class PurgeLog:
         """The oldest purge whose rows are still to be deleted."""
         return next((purge for purge in self.records.values() if not (purge.soft or purge.swept)), None)
 
+    def copy(self, connection: sqlite3.Connection) -> None:
+        """Write the records into another file, which has none; its mark has to follow."""
+        records = [(purge.generation, _packed(purge)) for purge in self.records.values()]
+        connection.executemany("INSERT INTO purges VALUES (?, ?)", records)
+
     def _make_room(self, connection: sqlite3.Connection, among: Sequence[Purge]) -> None:
         """Forget the oldest one whose rows are gone; if there is none, widen the oldest to all that is older.
 

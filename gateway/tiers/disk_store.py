@@ -18,9 +18,9 @@ from gateway.tiers.schema import load_log, save_mark, wal_pages
 log = structlog.get_logger(__name__)
 
 _WAL_PAGES = 250
-_WAL_PAGES_CHORE = 100
-"""At so many pages a commit moves the WAL into the file, and waits for that. SQLite's usual 1000 took 20 ms, which is
-what a chore may take with all that belongs to it; with 100, a write would have to wait for the disk too often."""
+_WAL_PAGES_CHORE = 1000
+"""At so many pages a commit moves the WAL into the file, and waits. SQLite's usual 1000 took 20 ms; with 100, a
+write would have to wait too often. A chore's commit should never do it, that is for `gateway.tiers.disk_upkeep`."""
 MAX_NOTED = 50_000
 """Reads that are noted until the janitor writes them down; more are forgotten."""
 LOW = 0.97
@@ -47,6 +47,7 @@ class Store:
 
     def __init__(self, path: Path, codec: Codec, *, ttl: float, max_size: int) -> None:
         self.path = path
+        self.wal = path.with_name(path.name + "-wal")
         self.now = 0.0
         """The time of the batch."""
         self.codec = codec
@@ -112,6 +113,10 @@ class Store:
         if self.purges.mark() != self._saved_mark:
             self.purges = load_log(self.connection)
 
+    def move_wal(self) -> None:
+        """Move what the WAL holds into the file; outside a transaction."""
+        self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
     def truncate_wal(self) -> None:
         """Move what the WAL holds into the file and cut it; outside a transaction."""
         self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -125,7 +130,7 @@ class Store:
         self.bytes_used = (pages - free) * size
         self.file_bytes = pages * size
         with suppress(FileNotFoundError):
-            self.file_bytes += self.path.with_name(self.path.name + "-wal").stat().st_size
+            self.file_bytes += self.wal.stat().st_size
         self.entries = self.count()
         self.over_limit = self.bytes_used > self.max_size * (LOW if self.over_limit else 1) and self.entries > 0
 

@@ -42,6 +42,9 @@ _PRAGMAS = (
     "PRAGMA trusted_schema = OFF",
 )
 
+_ADVICE = "; the next gateway that starts with it sets it aside and makes a new one"
+"""What a command says of a file of which nothing can be used."""
+
 _WAL_RATIO = 1 / 16
 """So much of a small disk the WAL may take before it is moved into the file: on a full disk, it can't be any more."""
 
@@ -112,7 +115,7 @@ def open_file(
             if isinstance(error, sqlite3.Error | OSError) and trouble(error) != "damaged":
                 raise
             if existing:
-                raise TierError(f"can't use {path}: {error}") from error
+                raise TierError(f"can't use {path}: {error}{_ADVICE}") from error
             aside = set_aside(path, keep_damaged)
             log.warning("cache file set aside", path=str(path), moved_to=str(aside), problem=str(error))
             return _connect(path, now)
@@ -147,7 +150,7 @@ def _refuse_other(path: Path) -> None:
         raise TierError(f"there is no cache file {path}")
     problem = problem_of(path, VERSION, _BUSY_TIMEOUT, check=False)
     if problem is not None:
-        raise TierError(f"can't use {path}: {problem}")
+        raise TierError(f"can't use {path}: {problem}{_ADVICE}")
 
 
 def _connect(path: Path, now: float, *, tolerant: bool = False) -> tuple[sqlite3.Connection, PurgeLog]:

@@ -112,6 +112,13 @@ def _delete_old(path: Path, keep: int) -> None:
             log.warning("old cache file deleted", path=str(file), key="cache.disk.keep_damaged")
 
 
+def replace(path: Path, new: Path, keep: int) -> None:
+    """Set the file aside and give its name to `new`, whose WAL is empty. Never is there a WAL beside another file."""
+    set_aside(path, keep)
+    new.rename(path)
+    sync_folder(path)
+
+
 def remove(path: Path) -> None:
     """Delete the file with its WAL, durably; the file first, for the reason that `set_aside` gives."""
     for suffix in ("", "-wal", "-shm"):

@@ -14,6 +14,7 @@ import httpcore2
 import trio
 
 from gateway.errors import UpstreamError, UpstreamRejected, UpstreamUnavailable
+from gateway.upstream.excess import Connection
 from gateway.upstream.printable import printable
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -104,10 +105,12 @@ class VettedBackend(httpcore2.AsyncNetworkBackend):
         *others, last = await self._vetted(host, port)
         for address in others:
             try:
-                return await self._network.connect_tcp(address, port, CONNECT_SHARE, local_address, socket_options)
+                return Connection(
+                    await self._network.connect_tcp(address, port, CONNECT_SHARE, local_address, socket_options)
+                )
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout):
                 continue  # if none answers, the error of the last one stands for all
-        return await self._network.connect_tcp(last, port, timeout, local_address, socket_options)
+        return Connection(await self._network.connect_tcp(last, port, timeout, local_address, socket_options))
 
     async def _vetted(self, host: str, port: int) -> list[str]:
         if canonical_address(host) is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.pipeline.directives import SILENT, Directives
+from gateway.pipeline.model import Entry
 
 JSON = "application/json"
 
@@ -73,6 +74,10 @@ class Fetched:
     """What the answer says about its own freshness."""
     companions: Mapping[Wanted, bytes] = field(default_factory=dict)
     """Other documents that came along in the same download, with the same media type rules and immutability."""
+    sources: tuple[Entry, ...] = ()
+    """The documents that this one was made of: it has their tags, and is no fresher than they are."""
+    keep: bool = True
+    """False for what is made in no time and would only take room: it is made anew for each who asks."""
 
 
 class Releases(Protocol):

@@ -76,6 +76,8 @@ class NpmPackage:
         """
         if wanted.listing:
             return await self._fetch_listing(validators)
+        if wanted.version is not None and not wanted.path:
+            return await self._fetch_names(wanted.version)
         if wanted.version is None or wanted.query or wanted.headers:
             raise UpstreamRejected(self.name, "a file of a package is named by path and version, and nothing else")
         checked_path(self.name, wanted.path)
@@ -184,6 +186,16 @@ class NpmPackage:
             )
         self._remember(version, package.names)
         return package
+
+    async def _fetch_names(self, version: str) -> Fetched:
+        """The names of all files of a release, as a folder lists them (see files.py)."""
+        registry = await self._registry()
+        if registry is None:
+            raise UpstreamRejected(self.name, "a CDN does not list a package's files; name a registry, or every path")
+        package = await self._flights.run((self.name, version), partial(self._load, registry, version, None))
+        body = orjson.dumps({"files": [{"path": name} for name in sorted(package.names)]})
+        companions = {Wanted(quote(path), version): content for path, content in package.files.items()}
+        return Fetched(body, JSON, immutable=True, companions=companions)
 
     def _remember(self, version: str, names: frozenset[str]) -> None:
         self._names[version] = names

@@ -13,10 +13,13 @@ from typing import cast
 import httpcore2
 import httpx2
 
+from gateway.upstream.excess import give_up_on_excess
+
 
 class _Body(httpx2.AsyncByteStream):
-    def __init__(self, stream: AsyncIterable[bytes]) -> None:
+    def __init__(self, stream: AsyncIterable[bytes], network_stream: object) -> None:
         self._stream = stream
+        self._network_stream = network_stream
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         iterator = self._stream.__aiter__()
@@ -25,6 +28,7 @@ class _Body(httpx2.AsyncByteStream):
                 yield chunk
 
     async def aclose(self) -> None:
+        give_up_on_excess(self._stream, self._network_stream)
         await self._stream.aclose()  # type: ignore[attr-defined]  # declared as an iterable, but it is a stream
 
 
@@ -60,7 +64,7 @@ class PoolTransport(httpx2.AsyncBaseTransport):
         return httpx2.Response(
             status_code=answer.status,
             headers=answer.headers,
-            stream=_Body(cast("AsyncIterable[bytes]", answer.stream)),
+            stream=_Body(cast("AsyncIterable[bytes]", answer.stream), answer.extensions.get("network_stream")),
             extensions=answer.extensions,
         )
 

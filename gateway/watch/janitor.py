@@ -44,5 +44,5 @@ class Janitor:
             while count := await self._disk.chore(chore):
                 total += count
             done[name] = total
-        await self._disk.truncate_wal()
+        await self._disk.finish_chores()
         return done

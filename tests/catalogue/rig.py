@@ -11,7 +11,8 @@ from typing import Any
 import orjson
 import trio
 
-from gateway.catalogue.catalogue import CallResult, Catalogue
+from gateway.catalogue.catalogue import Catalogue
+from gateway.catalogue.result import CallResult
 from gateway.pipeline.clock import Clock
 from gateway.pipeline.metered import Metered
 from gateway.pipeline.pipeline import Pipeline

@@ -8,7 +8,7 @@ import orjson
 import pytest
 import trio.testing
 
-from gateway.catalogue.catalogue import CallResult
+from gateway.catalogue.result import CallResult
 from gateway.errors import UpstreamUnavailable
 from gateway.pipeline.invalidation import Selector
 from tests.catalogue.rig import Rig, open_rig, text_of

@@ -11,6 +11,11 @@ import pytest
 from gateway.errors import ProfileError
 from gateway.profile.faults import Fault
 from gateway.profile.loader import Loaded, load_profile
+from gateway.profile.upstreams import KINDS
+
+_QUOTED = [f'"{kind}"' for kind in KINDS]
+ANY_KIND = f"{', '.join(_QUOTED[:-1])} or {_QUOTED[-1]}"
+"""The kinds of upstream, as a fault names them."""
 
 
 class Folder:

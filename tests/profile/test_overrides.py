@@ -66,6 +66,7 @@ def test_names_with_a_dash(folder: Folder) -> None:
     """In a variable's name `_` stands for `-`, and case does not matter."""
     loaded = folder.load(DOCS, environ={"GATEWAY__upstreams__VARLET_DOCS__POOL__MAX_CONNECTIONS": "7"})
     docs = loaded.profile.upstreams["varlet-docs"]
+    assert isinstance(docs, HttpUpstream)
     assert docs.pool.max_connections == 7
 
 
@@ -119,8 +120,9 @@ def test_set(folder: Folder) -> None:
             "server.title=a=b",
         ],
     )
-    assert loaded.profile.upstreams["varlet-docs"].timeout == 5.0
-    assert loaded.profile.upstreams["varlet-docs"].retries == 1
+    docs = loaded.profile.upstreams["varlet-docs"]
+    assert isinstance(docs, HttpUpstream)
+    assert (docs.timeout, docs.retries) == (5.0, 1)
     assert loaded.profile.server.bind == ("127.0.0.1:0",)
     assert loaded.profile.server.title == "a=b"
 

@@ -4,7 +4,7 @@ import textwrap
 
 import pytest
 
-from tests.profile.folder import Folder
+from tests.profile.folder import ANY_KIND, Folder
 
 PROFILE = """
     strategies.components.ttl = "1m"
@@ -223,7 +223,7 @@ def test_no_strategies(folder: Folder) -> None:
 def test_a_faulty_upstream_is_declared(folder: Folder) -> None:
     """An upstream whose own table is faulty is no unknown upstream."""
     assert folder.lines(PROFILE.replace('"npm"', '"nmp"').replace('"docs"', '"package"')) == [
-        'p.toml:7:8: upstreams.package.type: expected "http" or "npm", found "nmp"'
+        f'p.toml:7:8: upstreams.package.type: expected {ANY_KIND}, found "nmp"'
     ]
 
 
@@ -247,3 +247,32 @@ def test_one_address_for_two(folder: Folder, server: str, admin: str, found: boo
         return
     expected = f'expected an address that nothing else listens on, found "{admin}", which [server] takes'
     assert folder.lines(text) == [f"p.toml:5:9: admin.bind[0]: {expected}"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "shown"),
+    [
+        ("version", '"1"', '"1"'),
+        ("query", '{ q = "1" }', "a table"),
+        ("headers", '{ q = "1" }', "a table"),
+    ],
+)
+def test_a_file_of_a_folder(folder: Folder, key: str, value: str, shown: str) -> None:
+    """It has a path, and nothing that only an HTTP API or a package understands."""
+    found = folder.lines(f"""
+        strategies.s.ttl = "1m"
+        upstreams.files = {{ type = "files", root = "docs" }}
+        [tools.t]
+        description = "d"
+        strategy = "s"
+        fetch = {{ upstream = "files", path = "a.md", {key} = {value} }}
+    """)
+    line = f"fetch.{key}: expected no {key}: a file of a folder is named by its path alone, found {shown}"
+    assert [each.partition("tools.t.")[2] for each in found] == [line]
+
+
+@pytest.mark.parametrize("root", ["/", "/proc", "/proc/self", "/dev/shm", "a/../..", ""])
+def test_the_root_is_a_folder_of_documents(folder: Folder, root: str) -> None:
+    """Not the system's own."""
+    (line,) = folder.lines(f'upstreams.files = {{ type = "files", root = "{root}" }}')
+    assert 'upstreams.files.root: expected a folder of its own such as "~/handbook", without "..", found' in line

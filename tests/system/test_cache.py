@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -123,6 +124,22 @@ async def test_verify_reads_everything(warmed: Path) -> None:
     code, out, _ = await cache(warmed, "verify", "--repair")
     assert (code, json.loads(out)["repaired"]) == (0, True)
     assert json.loads((await cache(warmed, "verify"))[1])["sound"]
+
+
+async def test_a_file_with_a_damaged_page_is_made_anew(warmed: Path) -> None:
+    """What no deleting mends: the sound entries go into a new file, and the old one is set aside."""
+    file = warmed / "cache" / "development.db"
+    connection = sqlite3.connect(file)
+    (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'entries_by_worth'").fetchone()
+    connection.close()
+    with file.open("r+b") as damaged:
+        damaged.seek((page - 1) * 4096)
+        damaged.write(b"\xff" * 4096)
+    code, out, _ = await cache(warmed, "verify", "--repair")
+    found = json.loads(out)
+    assert (code, found["sound"], found["repaired"], found["rebuilt"]) == (0, True, True, 5)
+    assert len((await cache(warmed, "ls"))[1].splitlines()) == 5
+    assert len([path for path in file.parent.iterdir() if ".damaged-" in path.name]) == 1
 
 
 async def test_warming_without_a_gateway(tmp_path: Path, registry: Registry) -> None:

@@ -76,5 +76,5 @@ async def make_damaged(path: Path) -> None:
     """A file of many rows that opens, and of which half can't be read."""
     async with opened(path) as disk:
         await disk.put({f"k{number}": entry(os.urandom(1500)) for number in range(8000)})
-        await disk.truncate_wal()
+        await disk.finish_chores()
     _spoil(path)

@@ -22,6 +22,14 @@ from gateway.upstream.glob import Glob
         ("*", "anything", True),
         ("*aa*aa*", "aaa", False),
         ("a*a", "a", False),
+        ("**/*.md", "a.md", True),
+        ("**/*.md", "a/b/c.md", True),
+        ("docs/**", "docs", True),
+        ("docs/**", "docs/a/b", True),
+        ("**/a/**/b", "x/a/a/y/b", True),
+        ("**/a/**/b", "x/b/a", False),
+        ("**/.*/**", "a/.git/config", True),
+        ("a**", "a/b", False),
     ],
 )
 def test_patterns(pattern: str, path: str, matches: bool) -> None:
@@ -29,11 +37,20 @@ def test_patterns(pattern: str, path: str, matches: bool) -> None:
     assert Glob(pattern).matches(path) is matches
 
 
+def as_expression(pattern: str) -> str:
+    """A backtracking expression that means the same; a path is looked at with a slash behind every segment."""
+    segments = (
+        r"(?:[^/]*/)*" if segment == "**" else "[^/]*".join(map(re.escape, segment.split("*"))) + "/"
+        for segment in pattern.split("/")
+    )
+    return "".join(segments)
+
+
 @given(st.text("ab*/.", max_size=8), st.text("ab/.", max_size=12))
 def test_as_a_regular_expression_would(pattern: str, path: str) -> None:
     """The oracle is the backtracking expression that this stands in for."""
-    expression = "[^/]*".join(re.escape(literal) for literal in pattern.split("*"))
-    assert Glob(pattern).matches(path) is (re.fullmatch(expression, path) is not None)
+    expected = re.fullmatch(as_expression(pattern), path + "/") is not None
+    assert Glob(pattern).matches(path) is expected
 
 
 @pytest.mark.timeout(20)
@@ -41,3 +58,4 @@ def test_many_stars_do_not_run_away() -> None:
     """A backtracking matcher would not end on this."""
     glob = Glob("*a" * 50 + "b")
     assert not any(glob.matches("a" * 1000) for _ in range(1000))
+    assert not Glob("**/a/" * 50 + "b").matches("a/" * 2000 + "c")

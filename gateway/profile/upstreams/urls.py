@@ -25,6 +25,11 @@ def _plain_http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _endpoint(value: str) -> str:
+    _plain_http_url(value)
+    return value  # unlike a base, it is asked for as it is: with its slash at the end
+
+
 def _template_in_path_only(value: str) -> str:
     if fields(urlsplit(value).netloc.replace("{{", "").replace("}}", "")):
         raise expected("a template in the path only, never in scheme, host or port")
@@ -33,3 +38,4 @@ def _template_in_path_only(value: str) -> str:
 
 BaseUrl = Annotated[Template, AfterValidator(_plain_http_url), AfterValidator(_template_in_path_only)]
 FixedUrl = Annotated[str, AfterValidator(_plain_http_url)]
+EndpointUrl = Annotated[str, AfterValidator(_endpoint)]

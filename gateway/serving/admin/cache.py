@@ -36,6 +36,11 @@ from gateway.tiers.disk_export import export_to, import_from
 from gateway.tiers.disk_inspect import list_entries, verify
 from gateway.watch.warmer import Progress
 
+_BEYOND_REPAIR = (
+    "what a running gateway can't mend: stop it and run `gateway cache verify --repair`, which makes the file anew "
+    "from what is sound in it"
+)
+
 
 class _NoDiskError(GatewayError):
     """Something was asked that only the disk tier can do."""
@@ -122,13 +127,14 @@ def cache_routes(gateway: Gateway) -> Blueprint:
     async def check(data: VerifyRequest) -> Verified:
         """Read everything in the disk tier, with requests served in between, and say what was found."""
         found = await verify(disk(), repair=data.repair, deep=False)
+        advice = [_BEYOND_REPAIR] if data.repair and found.problems else []
         return Verified(
             sound=found.sound,
             rows=found.rows,
             good=found.good,
             damaged=dict(found.damaged),
             orphans=found.orphans,
-            problems=list(found.problems),
+            problems=[*found.problems, *advice],
             repaired=found.repaired,
         )
 

@@ -54,7 +54,7 @@ def build_site(gateway: Gateway, stop: trio.Event) -> ASGIFramework:
         status = "draining" if stop.is_set() else "ready" if gateway.ready else "warming"
         about: dict[str, object] = {
             "status": status,
-            "tools": len(gateway.catalogue.tools),
+            "tools": len(gateway.catalogue.definitions),
             "tiers": list(gateway.tiers),
         }
         return about, 200 if status == "ready" else 503

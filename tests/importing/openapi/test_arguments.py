@@ -105,7 +105,7 @@ def test_json_in_the_query() -> None:
 
 
 def test_headers_and_cookies() -> None:
-    """What a template can't leave out is left out where it is optional, and a reviewer is told; some are never asked."""
+    """What a template can't leave out is left out where it is optional, and told; some headers are never asked for."""
     operation = {
         "parameters": [
             parameter("X-Trace", "header"),

@@ -63,7 +63,7 @@ def test_a_catalogue(tmp_path: Path) -> None:
     assert profile.tools["create_pet"].description == "Deprecated."
     assert profile.tools["replace_pet"].description == "PUT /pets/{id}"
     assert profile.tools["get_readme"].result.format == "text"
-    assert "\n# GET /pets (pets/listAll, line 15)\n[tools.pets_list_all]\n" in result.text
+    assert "\n# GET /pets (pets/listAll, line 14)\n[tools.pets_list_all]\n" in result.text
     assert result.left_out == ["OPTIONS /pets/{id}: the method OPTIONS"]
 
 
@@ -144,7 +144,7 @@ def test_servers(servers: list[Any], where: str, expected: str) -> None:
 )
 def test_servers_that_a_profile_cannot_have(url: Any) -> None:
     """The sentence says which option helps, and it does."""
-    with pytest.raises(SpecificationError, match="say it with --base-url$"):
+    with pytest.raises(SpecificationError, match=r"say it with --base-url$"):
         catalogue({"/a": {"get": {}}}, servers=[{"url": url}])
     choice = Choice(base_url="http://127.0.0.1:8000")
     assert catalogue({"/a": {"get": {}}}, servers=[{"url": url}], choice=choice).tools == 1
@@ -169,7 +169,7 @@ SCHEMES = {
 
 
 def test_credentials(tmp_path: Path) -> None:
-    """What the specification says of them stands in comments, each ready to be taken up; the catalogue loads without."""
+    """What the specification says of them stands in comments, each ready to be taken up; without, it loads, too."""
     result = catalogue({"/a": {"get": {}}}, components={"securitySchemes": SCHEMES})
     loaded(tmp_path, result)
     for line in (

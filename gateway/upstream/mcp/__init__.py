@@ -1,0 +1,1 @@
+"""The client side of MCP: a server that is started or reached, what it offers, and requests to it."""

@@ -1,0 +1,49 @@
+"""Notices changes in the folder of an upstream, and makes what was made of its files new."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+import trio
+
+from gateway.errors import GatewayError
+from gateway.upstream.model import Upstream, Wanted
+
+log = structlog.get_logger(__name__)
+
+FILES = Wanted("")
+"""The document that lists the files."""
+
+
+class FolderWatch:
+    """Lists the files of one upstream every `interval` seconds; calls `changed` when the list is another one.
+
+    The list tells names, sizes and times. The first look only learns it.
+    """
+
+    def __init__(self, upstream: Upstream, interval: float, changed: Callable[[str], Awaitable[None]]) -> None:
+        self._upstream = upstream
+        self._interval = interval
+        self._changed = changed
+        self._files: bytes | None = None
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Look now and every interval, until cancelled. A folder that can't be read is looked into the next time."""
+        task_status.started()
+        while True:
+            try:
+                await self.look()
+            except GatewayError as error:
+                log.warning("can't look for changed files", upstream=self._upstream.name, error=str(error))
+            except Exception:  # a mistake of ours must not end the gateway that this looks after
+                log.exception("can't look for changed files", upstream=self._upstream.name)
+            await trio.sleep(self._interval)
+
+    async def look(self) -> None:
+        """List the files; raises UpstreamError when they can't be listed, TierError when a purge failed."""
+        files = (await self._upstream.fetch(FILES)).body
+        if self._files is not None and files != self._files:
+            log.info("files changed", upstream=self._upstream.name)
+            await self._changed(self._upstream.name)
+        self._files = files  # only now: what fails above is done at the next look

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from gateway.pipeline.model import Entry
+from gateway.tiers.codec import Codec
+from gateway.tiers.disk_batch import Job, Kind
+from gateway.tiers.disk_cleanup import expire
+from gateway.tiers.disk_store import Store
+from gateway.tiers.disk_upkeep import TARGET, Pace, Upkeep
+from gateway.watch.janitor import Janitor
+from tests.tiers.rig import Wall, opened
+
+
+def wal_is_empty(store: Store) -> bool:
+    """Whether there is nothing in the WAL that is not in the file: then the next write starts it anew."""
+    _, pages, moved = store.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    return bool(pages == moved)
+
+
+async def test_the_wal_is_moved_in_turns_of_its_own() -> None:
+    """After so many rows, and the more the quicker it goes; the longest of all is what is told."""
+    asked: list[tuple[Kind, int]] = []
+    moving = TARGET / 2
+
+    async def queue_up(job: Job) -> Job:
+        limit = job.work.keywords["limit"] if job.kind is Kind.CHORE else 0  # type: ignore[attr-defined]  # a partial
+        asked.append((job.kind, limit))
+        job.result, job.seconds = limit, TARGET / 2 if job.kind is Kind.CHORE else moving
+        return job
+
+    upkeep = Upkeep(Store(Path("/nowhere/cache.db"), Codec(1, 0.0), ttl=1.0, max_size=1), queue_up)
+    for _ in range(100):
+        await upkeep.do_bit(expire)
+    between, rows = [], 0
+    for kind, limit in asked:
+        rows += limit
+        if kind is Kind.MOVE:
+            between.append(rows)
+            rows = 0
+    assert between[0] <= 64
+    assert between[-1] > 1000
+    moving = 20 * TARGET
+    before = len(asked)
+    for _ in range(60):
+        await upkeep.do_bit(expire)
+    moves = sum(kind is Kind.MOVE for kind, _ in asked[before:])
+    assert moves > 10
+    assert upkeep.longest_hold == 20 * TARGET
+    await upkeep.finish()
+    assert [kind for kind, _ in asked[-2:]] == [Kind.MOVE, Kind.MOVE]
+
+
+def test_a_pace_stays_within_its_bounds() -> None:
+    """It never falls below what is worth a move, nor rises beyond what a move may take."""
+    pace = Pace(32, 32, 64)
+    for _ in range(10):
+        pace.settle(pace.size, TARGET * 100)
+    assert pace.size == 32
+    for _ in range(10):
+        pace.settle(pace.size, TARGET / 100)
+    assert pace.size == 64
+
+
+async def test_no_commit_of_a_chore_moves_the_wal(tmp_path: Path) -> None:
+    """What a bit writes stays in the WAL until its turn comes, and nothing is left there in the end."""
+    wall = Wall()
+    async with opened(tmp_path / "cache.db") as disk:
+        await disk.put({f"k{number}": Entry(b"x" * 900, wall.now - 9e9, 1.0) for number in range(3000)})
+        await disk.do(Kind.MOVE, Store.move_wal)
+        pages = []
+        for _ in range(6):
+            await disk.do(Kind.CHORE, lambda store: expire(store, 400))
+            pages.append((await disk.do(Kind.MOVE, lambda store: store.wal.stat().st_size)) // 4096)
+        assert pages[-1] > 250
+        assert pages == sorted(pages)
+        await Janitor(disk, 1.0).clean_up()
+        assert await disk.do(Kind.MOVE, wal_is_empty)
