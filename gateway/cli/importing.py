@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from functools import partial
@@ -16,6 +17,7 @@ from gateway.cli.run import run
 from gateway.errors import GatewayError
 
 if TYPE_CHECKING:
+    from gateway.importing.mcp import Server
     from gateway.importing.openapi.catalogue import Choice
 
 importing = App(name="import", help="Write a catalogue in TOML out of an OpenAPI document or an MCP server.")
@@ -76,6 +78,62 @@ async def _openapi(specification: str, choice: Choice, target: Path | None) -> i
         lines.append(f"  and {len(result.left_out) - _SHOWN} more; the catalogue ends with all of them")
     _tell(lines)
     return 0
+
+
+@importing.command
+def mcp(
+    *server: Annotated[
+        str, Parameter(help="An address, or a command and its arguments (behind -- if it has options).")
+    ],
+    output: Output = None,
+    force: Force = False,
+    name: UpstreamName = None,
+    prefix: Annotated[str | None, Parameter(help="Stands in front of the names of all tools and prompts.")] = None,
+    include: Annotated[
+        tuple[str, ...], Parameter(negative="", help="Only definitions whose name or URI matches. Can be repeated.")
+    ] = ("*",),
+    exclude: Annotated[tuple[str, ...], Parameter(negative="", help="...and none of these. Can be repeated.")] = (),
+    header: Annotated[
+        tuple[str, ...],
+        Parameter(negative="", help="NAME=VALUE, sent to an address; may hold ${NAME} or ${credential:NAME}."),
+    ] = (),
+    env: Annotated[
+        tuple[str, ...],
+        Parameter(negative="", help="NAME=VALUE, for a command; may hold ${NAME} or ${credential:NAME}."),
+    ] = (),
+) -> int:
+    """Ask an MCP server what it offers, and write it as an upstream that has every definition pinned by its hash.
+
+    A command is started as the gateway would start it, and ended again.
+    """
+    if not server:
+        raise GatewayError("expected an address such as https://example.org/mcp, or a command")
+    from gateway.importing.mcp import Server
+    from gateway.telemetry.logs import set_up_logging
+
+    set_up_logging("error", "auto")
+    prefix, name = _named(prefix, "--prefix"), _named(name, "--name")
+    asked = Server(server, name, prefix, _pairs(header, "--header"), _pairs(env, "--env"), include, exclude)
+    return run(partial(_mcp, asked, _target(output, force)))
+
+
+async def _mcp(server: Server, target: Path | None) -> int:
+    from gateway.importing.mcp import imported
+
+    text, count = await imported(server, os.environ)
+    await _write(text, target)
+    _tell([f"{count} {'definition' if count == 1 else 'definitions'} imported"])
+    return 0
+
+
+def _pairs(said: tuple[str, ...], option: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for one in said:
+        name, equals, value = one.partition("=")
+        if not equals or not name:
+            raise GatewayError(f"{option}: expected NAME=VALUE, found {name!r}")
+        pairs[name] = value
+    return pairs
 
 
 def _tell(lines: list[str]) -> None:

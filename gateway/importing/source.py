@@ -10,7 +10,7 @@ import orjson
 import trio
 
 from gateway.errors import GatewayError, UpstreamError
-from gateway.profile.units import format_size
+from gateway.profile.units import format_duration, format_size
 from gateway.upstream.printable import printable
 
 MAX_SIZE = 64_000_000
@@ -69,7 +69,8 @@ async def _download(where: str) -> bytes:
     from gateway.profile.upstreams.policies import Politeness
     from gateway.upstream.client import open_client
 
-    section = Politeness(max_response_size=MAX_SIZE, timeout=_PATIENCE, private_addresses=True)
+    said = {"max_response_size": format_size(MAX_SIZE), "timeout": format_duration(_PATIENCE)}
+    section = Politeness.model_validate({**said, "private_addresses": True, "retries": 0})
     try:
         async with open_client("specification", section) as client:
             return (await client.get(httpx2.URL(where))).body

@@ -18,6 +18,12 @@ _COMMENT = 300
 """Characters of one line of a comment."""
 
 
+class Written(str):
+    """A text as the profile is to have it, with `${…}` that is to be filled in."""
+
+    __slots__ = ()
+
+
 def comment(*lines: str) -> str:
     """Lines of a comment; whatever they hold, none of them can end it."""
     return "".join(f"# {printable(line, _COMMENT)}".rstrip() + "\n" for line in lines if line)
@@ -63,8 +69,8 @@ def _inline(value: Mapping[str, Any]) -> str:
 
 
 def _text(value: str) -> str:
-    clean = escape(value.encode("utf-8", "replace").decode())
-    return _scalar(clean)
+    clean = value.encode("utf-8", "replace").decode()
+    return _scalar(clean if isinstance(value, Written) else escape(clean))
 
 
 def _scalar(value: Any) -> str:

@@ -52,7 +52,7 @@ def imported(specification: Specification, choice: Choice) -> Imported:
     document = Document(specification)
     name = choice.name or _name(text(mapping(document.root.get("info")).get("title")))
     result, upstreams, tools = Imported(), dict[str, str](), dict[str, str]()
-    for operation in operations(document):
+    for operation in operations(document, result.left_out):
         if not choice.takes(operation):
             continue
         url = base_url(document, operation, choice.base_url)

@@ -61,10 +61,14 @@ class ImportedTool:
     notes: list[str] = field(default_factory=list)
 
 
-def operations(document: Document) -> Iterator[Operation]:
-    """Every operation, in the order of the document; raises SpecificationError."""
+def operations(document: Document, left_out: list[str]) -> Iterator[Operation]:
+    """Every operation, in the order of the document; paths that lead nowhere are told in `left_out`."""
     for path, item in mapping(document.root.get("paths")).items():
-        shared = mapping(document.resolved(item))
+        try:
+            shared = mapping(document.resolved(item))
+        except SpecificationError as error:
+            left_out.append(f"{printable(path, 200)}: {error}")
+            continue
         for method in METHODS:
             if isinstance(shared.get(method), dict):
                 yield Operation(path, method, shared[method], shared)

@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 from gateway.importing.openapi.document import Document, mapping, text
 from gateway.importing.openapi.operation import Operation
 from gateway.importing.source import SpecificationError, is_address
-from gateway.importing.toml import comment, table
+from gateway.importing.toml import Written, comment, table
 from gateway.upstream.printable import printable
 
 _VARIABLES = 50
@@ -70,12 +70,12 @@ def _credentials(document: Document, name: str) -> Iterator[str]:
         yield comment(
             f"Credentials as in {said}{': ' + why if why else ''}. Give the file by systemd's LoadCredential=."
         )
-        lines = table(("upstreams", name, "auth"), section).replace("$${credential:", "${credential:").splitlines()
-        yield comment(*lines)
+        yield comment(*table(("upstreams", name, "auth"), section).splitlines())
 
 
-def _auth(scheme: Mapping[str, Any], credential: str) -> dict[str, Any] | None:
+def _auth(scheme: Mapping[str, Any], secret: str) -> dict[str, Any] | None:
     """`[upstreams.NAME.auth]` for a security scheme; None where there is no such."""
+    credential = Written(secret)
     match scheme.get("type"), text(scheme.get("scheme")).lower(), scheme.get("in"):
         case "http", "basic", _:
             return {"type": "basic", "username": "NAME", "password": credential}
@@ -84,7 +84,7 @@ def _auth(scheme: Mapping[str, Any], credential: str) -> dict[str, Any] | None:
         case "apiKey", _, "header":
             return {"type": "header", "name": text(scheme.get("name")), "value": credential}
         case "apiKey", _, "cookie":
-            return {"type": "header", "name": "Cookie", "value": f"{text(scheme.get('name'))}={credential}"}
+            return {"type": "header", "name": "Cookie", "value": Written(f"{text(scheme.get('name'))}={secret}")}
         case "oauth2", _, _:
             flow = mapping(mapping(scheme.get("flows")).get("clientCredentials"))
             if not flow:

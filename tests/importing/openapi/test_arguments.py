@@ -183,7 +183,7 @@ def test_all_of_an_object() -> None:
 
 def test_content_where_it_has_no_meaning() -> None:
     """A DELETE that needs content can't be a tool; one that may do without it is."""
-    content = {"content": {"application/json": {"schema": {"properties": {"a": {}}}}}}
+    content: dict[str, Any] = {"content": {"application/json": {"schema": {"properties": {"a": {}}}}}}
     result = catalogue(
         {"/a": {"delete": {"requestBody": {"required": True, **content}}, "get": {"requestBody": content}}}
     )
