@@ -242,9 +242,9 @@ async def _open_upstream(
 ) -> Upstream:
     match section.type:
         case "http":
-            from gateway.upstream.http import open_http
+            from gateway.upstream.http.documents import open_http
 
-            return await stack.enter_async_context(open_http(name, section))
+            return await stack.enter_async_context(open_http(name, section, tasks=downloads))
         case "npm":
             from gateway.upstream.npm import open_npm
 

@@ -30,7 +30,10 @@ _HINTS = {
     "destructiveHint": "destructive",
     "openWorldHint": "open world",
 }
-_ARGUMENTS = 20
+_LINES = 20
+"""Lines of a description that are told."""
+_ARGUMENTS = 50
+"""Arguments that are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +175,8 @@ def _pinned(name: str, pins: Mapping[str, tuple[str, Json]]) -> str:
 
 def _about(kind: str, definition: Json) -> Iterator[str]:
     """What a reviewer wants to know of a definition."""
-    yield from (
-        line for key in ("title", "description") for line in str(definition.get(key) or "").splitlines()[:_ARGUMENTS]
-    )
+    for key in ("title", "description"):
+        yield from str(definition.get(key) or "").splitlines()[:_LINES]
     hints = definition.get("annotations")
     if kind == "tools":
         said = [word for hint, word in _HINTS.items() if isinstance(hints, dict) and hints.get(hint) is True]
