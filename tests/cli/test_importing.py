@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_to_a_file(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_many_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     """stderr names the first ones."""
-    paths = {f"/{number}": {"head": {}} for number in range(30)}
+    paths: dict[str, Any] = {f"/{number}": {"head": {}} for number in range(30)}
     Path("many.json").write_text(json.dumps({**SPECIFICATION, "paths": {"/a": {"get": {}}, **paths}}))
     assert openapi("many.json") == 0
     err = capsys.readouterr().err

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 import trio
 
-from gateway.errors import GatewayError, UpstreamInvalid, UpstreamUnavailable
+from gateway.errors import GatewayError, UpstreamError, UpstreamUnavailable
 from gateway.importing.mcp import Server, imported
 from gateway.profile.loader import load_profile
 from gateway.upstream.mcp.pins import digest
 from tests.fakes.http_server import HttpServer, answer, silent
 from tests.fakes.mcp_rig import CHILD, Child, tool
 
+CAPABILITIES: dict[str, Any] = {"tools": {}, "resources": {}, "prompts": {}}
 NOTE = {"uri": "test://note", "name": "note"}
 ASK = {"name": "ask", "arguments": [{"name": "what"}]}
 TEMPLATE = {"uriTemplate": "test://{x}", "name": "x"}
@@ -33,7 +34,9 @@ async def test_every_definition_is_pinned(tmp_path: Path) -> None:
     """The upstream that is written has each definition's hash under its name, and loads."""
     count = tool("count", read_only=True, inputSchema={"type": "object", "properties": {"n": {}, "m": {}}})
     child = Child(tmp_path / "child")
-    child.lists(count, tool("write"), resources=[NOTE], prompts=[ASK], resourceTemplates=[TEMPLATE])
+    child.lists(
+        count, tool("write"), resources=[NOTE], prompts=[ASK], resourceTemplates=[TEMPLATE], capabilities=CAPABILITIES
+    )
     text = await text_of(Server(program(child.folder)))
     (tmp_path / "p.toml").write_text(text)
     upstream = load_profile("p", environ={}, cwd=tmp_path, folders=[tmp_path]).profile.upstreams["mcp-child"]
@@ -51,9 +54,7 @@ async def test_what_is_chosen(tmp_path: Path) -> None:
     """Globs choose by the server's own names; the rest of what was said is kept."""
     child = Child(tmp_path / "child")
     child.lists(tool("read_a"), tool("read_b"), tool("write"))
-    server = Server(
-        program(child.folder), "mine", "x_", env={"TOKEN": "${NOPE:-${}"[:0] + "a"}, include=["read_*"], exclude=["*_b"]
-    )
+    server = Server(program(child.folder), "mine", "x_", env={"TOKEN": "a"}, include=["read_*"], exclude=["*_b"])
     (upstream,) = tomllib.loads(await text_of(server))["upstreams"].values()
     assert list(upstream["pins"]) == ["tools/read_a"]
     assert (upstream["prefix"], upstream["env"]) == ("x_", {"TOKEN": "a"})
@@ -81,7 +82,7 @@ async def test_credentials_stay_where_they_are(nursery: trio.Nursery) -> None:
     await nursery.start(server.serve)
     server.on("/mcp", answer(b"nonsense"))
     asked = Server((f"{server.url}/mcp",), headers={"X-Key": "${KEY}"})
-    with pytest.raises((UpstreamInvalid, UpstreamUnavailable)), trio.fail_after(30):
+    with pytest.raises(UpstreamError), trio.fail_after(30):
         await imported(asked, {"KEY": "secret"})
     assert {request.headers.get("x-key") for request in server.requests} == {"secret"}
     with pytest.raises(GatewayError, match=r"^--header: expected the environment variable KEY"):

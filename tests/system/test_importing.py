@@ -14,15 +14,17 @@ import pytest
 import trio
 
 from tests.fakes.http_server import HttpServer, answer
-from tests.system.npm import program
+from tests.system.npm import npm_servers, program
 from tests.system.processes import run
+
+__all__ = ["npm_servers"]  # a fixture is found in the module that uses it
 
 PACKAGE = "@octokit/openapi"
 FILE = "package/generated/api.github.com.json"
 
 
 @pytest.fixture(scope="module")
-def github(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def github(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """GitHub's specification, by npm's own configuration; skips where npm can't fetch it, except under CI=true."""
     folder = tmp_path_factory.mktemp("octokit")
     try:
@@ -32,27 +34,24 @@ def github(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with tarfile.open(folder / packed.stdout.split()[-1]) as archive:
             file = archive.extractfile(FILE)
             assert file is not None
-            (folder / "github.json").write_bytes(file.read())
+            return file.read()
     except (OSError, subprocess.SubprocessError) as error:
         if os.environ.get("CI") == "true":
             raise
         pytest.skip(f"{PACKAGE} can't be fetched: {error}")
-    return folder / "github.json"
 
 
 @pytest.mark.network
-async def test_github(tmp_path: Path, github: Path, nursery: trio.Nursery) -> None:
-    """About a thousand operations are imported, each as a tool that loads; called, they ask as the API wants it."""
-    server = HttpServer()
-    await nursery.start(server.serve)
-    there = ("--base-url", server.url, "--name", "github", "--prefix", "gh_")
-    told = await run(tmp_path, "import", "openapi", str(github), "-o", "gh.toml", *there)
+async def test_github(tmp_path: Path, github: bytes) -> None:
+    """About a thousand operations are imported, each as a tool that loads and whose schemas compile."""
+    (tmp_path / "github.json").write_bytes(github)
+    told = await run(tmp_path, "import", "openapi", "github.json", "-o", "gh.toml", "--name", "github")
     assert told.code == 0, told.err
     assert "tools imported" in told.err
     checked = await run(tmp_path, "check", "--profile", "./gh.toml")
     assert checked.code == 0, checked.err
     tools = tomllib.loads((tmp_path / "gh.toml").read_text())["tools"]
-    paths = json.loads(github.read_text())["paths"]
+    paths = json.loads(github)["paths"]
     operations = sum(method in item for item in paths.values() for method in ("get", "post", "put", "patch", "delete"))
     assert operations > 1000
     assert len(tools) > operations * 0.97
@@ -60,7 +59,19 @@ async def test_github(tmp_path: Path, github: Path, nursery: trio.Nursery) -> No
         for schema in (tool.get("input", {}), tool.get("output", {})):
             jsonschema_rs.validator_for(schema, offline=True)
 
-    server.on("/repos/a%2Fb/c/issues?state=open&per_page=2", answer(b'[{"number": 1, "title": "x", "body": null}]'))
+
+@pytest.mark.network
+async def test_calls_of_github(tmp_path: Path, github: bytes, nursery: trio.Nursery) -> None:
+    """Imported tools ask as the API wants to be asked: paths, queries and JSON, and answers as they are declared."""
+    server = HttpServer()
+    await nursery.start(server.serve)
+    (tmp_path / "github.json").write_bytes(github)
+    chosen = ("--include", "issues/*", "--base-url", server.url, "--name", "github", "--prefix", "gh_")
+    told = await run(tmp_path, "import", "openapi", "github.json", "-o", "gh.toml", *chosen)
+    assert told.code == 0, told.err
+
+    query = "state=open&sort=created&direction=desc&per_page=2&page=1"
+    server.on(f"/repos/a%2Fb/c/issues?{query}", answer(b'[{"number": 1, "title": "x", "body": null}]'))
     arguments = ("owner=a/b", "repo=c", "state=open", "per_page=2")
     listed = await run(tmp_path, "call", "--profile", "./gh.toml", "gh_issues_list_for_repo", *arguments)
     assert listed.code == 0, listed.out + listed.err + str(server.targets())
