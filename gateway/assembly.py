@@ -94,8 +94,8 @@ async def open_gateway(
         absent = ["disk"] if disk is None and profile.cache.disk.enabled else []
         pipeline = Pipeline(memory, lower, clock, loads=loads, writes=writes, absent=absent)
         await _open_searches(stack, profile, pipeline, upstreams, loads)
-        stack.callback(loads.cancel_scope.cancel)  # before the indexes that they use are closed
         servers = await _start_servers(stack, profile, environ)
+        stack.callback(loads.cancel_scope.cancel)  # before the servers and indexes that they use are closed
         catalogue = Catalogue(profile, pipeline, upstreams, servers)
         await _look_at_files_again(profile, pipeline, disk)
         warmer = Warmer(catalogue, profile.warm, clock)
