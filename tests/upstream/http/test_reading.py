@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from typing import Any
 
 import pytest
 import trio
@@ -102,7 +103,7 @@ async def test_what_becomes_of_a_page(server: HttpServer, html: dict[str, object
     ids=["xml", "empty", "select", "no page", "no json", "deep json", "nan", "half", "deep xml", "deep html"],
 )
 async def test_an_answer_that_is_not_what_it_says(
-    server: HttpServer, content_type: str, body: bytes, more: dict[str, object], sentence: str
+    server: HttpServer, content_type: str, body: bytes, more: dict[str, Any], sentence: str
 ) -> None:
     """A sentence each; large ones are read in a thread, and the outcome is the same."""
     server.on("/doc", answer(body, content_type))
