@@ -94,8 +94,8 @@ async def open_gateway(
         absent = ["disk"] if disk is None and profile.cache.disk.enabled else []
         pipeline = Pipeline(memory, lower, clock, loads=loads, writes=writes, absent=absent)
         await _open_searches(stack, profile, pipeline, upstreams, loads)
-        stack.callback(loads.cancel_scope.cancel)  # before the indexes that they use are closed
         servers = await _start_servers(stack, profile, environ)
+        stack.callback(loads.cancel_scope.cancel)  # before the servers and indexes that they use are closed
         catalogue = Catalogue(profile, pipeline, upstreams, servers)
         await _look_at_files_again(profile, pipeline, disk)
         warmer = Warmer(catalogue, profile.warm, clock)
@@ -242,9 +242,9 @@ async def _open_upstream(
 ) -> Upstream:
     match section.type:
         case "http":
-            from gateway.upstream.http import open_http
+            from gateway.upstream.http.documents import open_http
 
-            return await stack.enter_async_context(open_http(name, section))
+            return await stack.enter_async_context(open_http(name, section, tasks=downloads))
         case "npm":
             from gateway.upstream.npm import open_npm
 

@@ -12,15 +12,14 @@ import trio
 
 from gateway.catalogue.arguments import Arguments, canonical
 from gateway.catalogue.composing import Composer, Source, input_with_cursor
-from gateway.catalogue.documents import Documents, Reading, Release, parsed
+from gateway.catalogue.documents import Documents, Reading, parsed
+from gateway.catalogue.fetch import Fetch, Got
 from gateway.catalogue.select import Selection
-from gateway.catalogue.template import as_text, header_template, path_template, text_template
+from gateway.catalogue.template import as_text, text_template
 from gateway.errors import GatewayError, ToolError, UpstreamNotFound
 from gateway.pipeline.model import Entry, Policy
 from gateway.profile.budget import Budget
-from gateway.profile.tools import Fetch as FetchSection
 from gateway.profile.tools import Tool as ToolSection
-from gateway.upstream.model import Wanted
 from gateway.upstream.printable import printable
 
 FORMAT = 1
@@ -29,47 +28,6 @@ FORMAT = 1
 
 _ALIKE = 70
 """How alike two names must be, of 100, for one to be suggested for the other (rapidfuzz's WRatio)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Got:
-    """A document, and the release that it is of."""
-
-    entry: Entry
-    release: Release | None
-
-    @property
-    def sources(self) -> tuple[Entry, ...]:
-        """What can change about it: the document, and the list that says which release was meant."""
-        document = () if self.entry.immutable else (self.entry,)
-        listing = self.release.listing if self.release is not None else None
-        return document if listing is None else (*document, listing)
-
-
-class Fetch:
-    """One document that a tool reads, with its templates compiled."""
-
-    def __init__(self, section: FetchSection) -> None:
-        self.upstream = section.upstream
-        self._path = path_template(section.path)
-        self._version = text_template(section.version) if section.version is not None else None
-        self._query = {name: text_template(value) for name, value in section.query.items()}
-        self._headers = {name: header_template(value) for name, value in section.headers.items()}
-
-    async def get(self, documents: Documents, values: Mapping[str, Any], reading: Reading) -> Got:
-        """The document for these arguments; raises UpstreamError or ToolError."""
-        release = None
-        if self._version is not None:
-            asked = self._version.fill(values)
-            release = await documents.resolve(self.upstream, asked, reading)
-            values = {**values, "version": release.name}
-        wanted = Wanted(
-            self._path.fill(values),
-            release.name if release is not None else None,
-            tuple((name, template.fill(values)) for name, template in self._query.items()),
-            tuple((name, template.fill(values)) for name, template in self._headers.items()),
-        )
-        return Got(await documents.get(self.upstream, wanted, reading), release)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Sources: RFC 9111 (HTTP caching), sections 4.2 and 5; RFC 5861 (stale content).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
@@ -63,6 +63,26 @@ def parse_directives(headers: Mapping[str, str]) -> Directives:
         stale_while_revalidate=_seconds(control, "stale-while-revalidate"),
         stale_if_error=_seconds(control, "stale-if-error"),
     )
+
+
+def strictest(several: Sequence[Directives]) -> Directives:
+    """What holds for something that is made of `several` answers: the least that any of them allows."""
+    aged = [one for one in several if one.remaining is not None]
+    briefest = min(aged, key=lambda one: one.remaining or 0.0, default=SILENT)
+    return Directives(
+        max_age=briefest.max_age,
+        age=briefest.age,
+        no_store=any(one.no_store for one in several),
+        no_cache=any(one.no_cache for one in several),
+        private=any(one.private for one in several),
+        must_revalidate=any(one.must_revalidate for one in several),
+        stale_while_revalidate=_least(one.stale_while_revalidate for one in several),
+        stale_if_error=_least(one.stale_if_error for one in several),
+    )
+
+
+def _least(several: Iterable[float | None]) -> float | None:
+    return min((one for one in several if one is not None), default=None)
 
 
 def _directives(text: str) -> dict[str, str]:

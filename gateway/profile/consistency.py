@@ -11,7 +11,7 @@ from gateway.profile.federated import may_be_federated
 from gateway.profile.politeness import upstream_contradictions
 from gateway.profile.positions import KeyPath
 from gateway.profile.profile import Profile
-from gateway.profile.references import properties
+from gateway.profile.references import fetches, properties
 from gateway.profile.templates import fields
 from gateway.profile.tools import Tool
 from gateway.profile.units import format_duration, format_size
@@ -103,6 +103,13 @@ def _tools(profile: Profile) -> Iterator[Contradiction]:
                 "what only reads makes nothing untrue, and its answers come from the cache",
                 "if it changes something, set annotations.read_only = false",
             )
+        for at, fetch in fetches(path, tool):
+            if tool.annotations.read_only and fetch.method in ("PUT", "PATCH", "DELETE"):
+                yield Contradiction(
+                    ((*at, "method"), (*path, "annotations", "read_only")),
+                    f"{fetch.method} changes something, and the tool says that it only reads",
+                    "set annotations.read_only = false, or the request is not sent for every call",
+                )
         if tool.result.format == "text" and tool.output is not None:
             yield Contradiction(
                 ((*path, "output"), (*path, "result", "format")),

@@ -23,7 +23,8 @@ class Finding:
     """Something wrong at a key path; the loader knows the file, and makes a Fault of it.
 
     `found` is left out where it is the value itself. `detail` explains `expected` and may quote the
-    value, so it is left out where the value holds a secret. `absent` marks what another file may supply.
+    value, so it is left out where the value holds a secret. `absent` marks what another file may supply; of a
+    `secret` neither the value nor its line is ever shown.
     """
 
     path: KeyPath
@@ -33,6 +34,7 @@ class Finding:
     detail: str | None = None
     at: Literal["key", "value"] = "value"
     absent: bool = False
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,11 @@ from gateway.profile.references import Declared, broken_references
 from gateway.profile.search import Search
 from gateway.profile.tree import Node, Origin, from_source, merge, place_advice, place_fault, plain, walk
 from gateway.profile.upstreams import KINDS
+from gateway.profile.upstreams.authentication import SECRETS
 from gateway.profile.validation import salvage, validate
 
-_ADDRESSES = frozenset({"base_url", "url", "path", "registry", "cdn", "cdn_listing"})
+_CREDENTIAL = 'a credential, "${credential:NAME}"; neither profiles nor the environment are for secrets'
+_ADDRESSES = frozenset({"base_url", "url", "token_url", "path", "registry", "cdn", "cdn_listing"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +101,24 @@ def _check(root: Node, unfilled: Sequence[Finding], *, complete: bool) -> tuple[
 
 
 def _exposed(root: Node) -> Iterator[Finding]:
-    """Credentials in addresses, which stand in logs and answers, and in commands, which everybody can see."""
+    """Credentials where others can see them (addresses, commands), and secrets that are no credentials."""
     for path, node in walk(root):
+        if path[:1] == ("upstreams",) and path[2:3] == ("auth",) and path[3:] and path[3] in SECRETS:
+            yield from _secret(path, node)
         if not path or node.written is None or "${credential:" not in node.written:
             continue
         if path[-1] in _ADDRESSES:
             yield Finding(path, "an address without a credential, which belongs into headers", node.written)
         if path[:1] == ("upstreams",) and path[2:3] == ("command",):
             yield Finding(path, "an argument without a credential, which belongs into env", node.written)
+
+
+def _secret(path: KeyPath, node: Node) -> Iterator[Finding]:
+    """What is wrong with a secret: it can be read in the profile, or in the environment."""
+    if node.written is None:
+        yield Finding(path, _CREDENTIAL, "a literal", secret=True)
+    elif "${credential:" not in node.written:
+        yield Finding(path, _CREDENTIAL)
 
 
 def _within(finding: Finding, unfilled: Iterable[Finding]) -> bool:

@@ -11,7 +11,7 @@ from gateway.profile.faults import Fault, did_you_mean, listed, shown
 from gateway.profile.interpolation import is_text
 from gateway.profile.positions import KeyPath, dotted
 from gateway.profile.profile import Profile
-from gateway.profile.shape import Shape, child, names, section, variants
+from gateway.profile.shape import Shape, child, discriminator, names, section, variants
 from gateway.profile.source import MAX_DEPTH, depth_exceeds
 from gateway.profile.tree import Node, Origin, grow, merge
 
@@ -101,7 +101,8 @@ def _variable_path(root: Node, variable: str) -> KeyPath | Fault:
             return Fault(variable, expected="a name such as GATEWAY__CACHE__MEMORY__MAX_SIZE", found="an empty part")
         table = node.value if node is not None and isinstance(node.value, dict) else {}
         if tagged := variants(shape):
-            shape = tagged.get(str(table["type"].value)) if "type" in table else None
+            key = discriminator(next(iter(tagged.values())))
+            shape = tagged.get(str(table[key].value)) if key in table else None
         known = tuple(dict.fromkeys([*names(shape), *table]))
         step = _meant(word, known)
         if step is None and not _open(shape, path):

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from gateway.profile.faults import Contradiction
 from gateway.profile.federated import federation_contradictions
+from gateway.profile.fetch import Fetch
+from gateway.profile.http_consistency import http_contradictions
 from gateway.profile.positions import KeyPath
 from gateway.profile.profile import Profile
 from gateway.profile.references import fetches
@@ -21,8 +23,11 @@ from gateway.profile.upstreams.policies import Politeness
 
 def upstream_contradictions(profile: Profile) -> Iterator[Contradiction]:
     """Every contradiction within an upstream, and the upstreams that nothing reads."""
-    read = {fetch.upstream for tool in profile.tools.values() for _, fetch in fetches((), tool)}
-    read |= searched(profile.upstreams)
+    requests: dict[str, list[Fetch]] = {name: [] for name in profile.upstreams}
+    for tool in profile.tools.values():
+        for _, fetch in fetches((), tool):
+            requests.setdefault(fetch.upstream, []).append(fetch)
+    read_by_a_search = searched(profile.upstreams)
     for name, upstream in profile.upstreams.items():
         path: KeyPath = ("upstreams", name)
         if isinstance(upstream, Politeness):
@@ -32,6 +37,7 @@ def upstream_contradictions(profile: Profile) -> Iterator[Contradiction]:
             yield from _connections(path, upstream)
         if isinstance(upstream, HttpUpstream):
             yield from _reach(path, upstream)
+            yield from http_contradictions(path, upstream, requests[name])
         if isinstance(upstream, NpmUpstream) and upstream.max_package_size > upstream.max_unpacked_size:
             keys = ((*path, "max_package_size"), (*path, "max_unpacked_size"))
             packed, unpacked = format_size(upstream.max_package_size), format_size(upstream.max_unpacked_size)
@@ -39,7 +45,7 @@ def upstream_contradictions(profile: Profile) -> Iterator[Contradiction]:
             yield Contradiction(keys, problem, "raise max_unpacked_size: a package grows when it is unpacked")
         if isinstance(upstream, McpUpstream):
             yield from federation_contradictions(name, upstream)
-        elif name not in read:
+        elif not requests[name] and name not in read_by_a_search:
             yield Contradiction((path,), f"no tool reads from {name}", "remove it, or let a fetch name it")
 
 
@@ -53,13 +59,6 @@ def _patience(path: KeyPath, upstream: Politeness) -> Iterator[Contradiction]:
             f"the pauses between {upstream.retries} retries may take {_about(pauses)}, and timeout is "
             f"{format_duration(timeout)} for all tries together",
             "fewer retries, a shorter retry_delay or a longer timeout",
-        )
-    if upstream.batch.window >= timeout:
-        window = format_duration(upstream.batch.window)
-        yield Contradiction(
-            ((*path, "batch", "window"), (*path, "timeout")),
-            f"a request may wait {window} for others, and timeout is {format_duration(timeout)}",
-            "shorten the window: milliseconds are enough",
         )
 
 

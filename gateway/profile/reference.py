@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from gateway.profile.profile import Profile
+from gateway.profile.shape import discriminator
 
 _ROOT = "top level"
 
@@ -29,10 +30,11 @@ def _tables(section: type[BaseModel], name: str, shown: set[type[BaseModel]]) ->
             rows.append(f"| `{key}` | {_default(field)} | {_description(field)} |")
         below.extend((child, _path(name, key, field)) for child in children)
     if rows:
-        kind = section.model_fields.get("type")
+        key = discriminator(section)
+        kind = section.model_fields.get(key)
         title = name if name == _ROOT else f"`{name}`"
-        if kind is not None:
-            title += f" with `type = {json.dumps(get_args(kind.annotation)[0])}`"
+        if kind is not None and get_origin(kind.annotation) is Literal:
+            title += f" with `{key} = {json.dumps(get_args(kind.annotation)[0])}`"
         yield "\n".join([f"**{title}**", "", "| key | default | what it is |", "|---|---|---|", *rows])
     for child, path in below:
         if child not in shown:

@@ -13,13 +13,14 @@ from gateway.profile.addresses import clashes
 from gateway.profile.budget import budget_findings
 from gateway.profile.faults import Finding, did_you_mean, listed, shown
 from gateway.profile.federated import federation_faults
+from gateway.profile.fetch import WITH_CONTENT, Fetch, texts
 from gateway.profile.positions import KeyPath
 from gateway.profile.profile import Profile
 from gateway.profile.searches import search_faults, search_fetch_faults
 from gateway.profile.templates import fields
-from gateway.profile.tools import Fetch, Tool
+from gateway.profile.tools import Tool
 from gateway.profile.upstreams import Upstream
-from gateway.profile.upstreams.files import FilesUpstream
+from gateway.profile.upstreams.batch import Batch
 from gateway.profile.upstreams.http import HttpUpstream
 from gateway.profile.upstreams.mcp import McpUpstream
 from gateway.profile.upstreams.npm import NpmUpstream
@@ -92,25 +93,48 @@ def _fetch(path: KeyPath, fetch: Fetch, arguments: frozenset[str], upstream: Ups
     yield from _template((*path, "path"), fetch.path, arguments | _VERSION)
     if fetch.version is not None:
         yield from _template((*path, "version"), fetch.version, arguments)
-    for name, value in fetch.query.items():
-        yield from _template((*path, "query", name), value, arguments)
-    for name, value in fetch.headers.items():
-        yield from _template((*path, "headers", name), value, arguments)
+    for key in ("query", "headers", "form"):
+        for name, value in getattr(fetch, key).items():
+            yield from _template((*path, key, name), value, arguments)
+    for text in dict.fromkeys(texts(fetch.body)):
+        yield from _template((*path, "body"), text, arguments)
+    if fetch.batch_key is not None:
+        yield from _template((*path, "batch_key"), fetch.batch_key, arguments)
     yield from _release(path, fetch, arguments, upstream)
-    refused: tuple[str, ...]
     match upstream:
-        case NpmUpstream():
-            refused, by = ("query", "headers"), "a file of a package is named by path and version alone"
-        case FilesUpstream():
-            refused, by = ("version", "query", "headers"), "a file of a folder is named by its path alone"
+        case HttpUpstream(batch=None) if fetch.batch_key is not None:
+            expected = f"no batch_key, or upstreams.{fetch.upstream}.batch, which says how requests join"
+            yield Finding((*path, "batch_key"), expected)
+        case HttpUpstream(batch=Batch() as batch) if fetch.batch_key is not None:
+            yield from _in_a_batch(path, fetch, batch)
         case McpUpstream():
             what = "an upstream of documents; the tools of an MCP server are federated as they are, under its prefix"
             yield Finding((*path, "upstream"), what)
-            return
-        case _:
-            return
-    for key in (key for key in refused if getattr(fetch, key)):
+    known, by = _NAMED.get(upstream.type if upstream is not None else "", (None, ""))
+    for key in sorted(fetch.said - known if known is not None else ()):
         yield Finding((*path, key), f"no {key}: {by}")
+
+
+_NAMED: dict[str, tuple[frozenset[str], str]] = {
+    "npm": (frozenset({"upstream", "path", "version"}), "a file of a package is named by path and version alone"),
+    "files": (frozenset({"upstream", "path"}), "a file of a folder is named by its path alone"),
+    "search": (
+        frozenset({"upstream", "path", "version", "query", "headers"}),
+        "a search is asked by its query and version alone",
+    ),
+}
+"""What a fetch may say of upstreams that are not asked by HTTP, where that is a closed list."""
+
+
+def _in_a_batch(path: KeyPath, fetch: Fetch, batch: Batch) -> Iterator[Finding]:
+    """Requests whose keys could not be put where the upstream wants them."""
+    if batch.place == "query":
+        return
+    if fetch.method not in WITH_CONTENT:
+        expected = f'method = "POST", "PUT" or "PATCH": the keys of upstreams.{fetch.upstream}.batch go into the body'
+        yield Finding((*path, "method"), expected, shown(fetch.method))
+    if fetch.form or not isinstance(fetch.body, dict | None):
+        yield Finding((*path, "form" if fetch.form else "body"), "a table in body, or none: the keys go into it")
 
 
 def _release(path: KeyPath, fetch: Fetch, arguments: frozenset[str], upstream: Upstream | None) -> Iterator[Finding]:

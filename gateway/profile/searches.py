@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from gateway.profile.faults import Finding, did_you_mean, listed, shown
+from gateway.profile.fetch import Fetch
 from gateway.profile.positions import KeyPath
 from gateway.profile.profile import Profile
 from gateway.profile.templates import fields
-from gateway.profile.tools import Fetch
 from gateway.profile.upstreams import Upstream
 from gateway.profile.upstreams.http import HttpUpstream
 from gateway.profile.upstreams.mcp import McpUpstream

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from pydantic import BaseModel
+
 from gateway.profile.positions import KeyPath
 from gateway.profile.profile import Profile
 from gateway.profile.section import Section
@@ -34,12 +36,17 @@ def section(shape: Shape) -> type[Section] | None:
 
 
 def variants(shape: Shape) -> dict[str, type[Section]]:
-    """The sections of a discriminated union by their `type`; empty for any other shape."""
+    """The sections of a discriminated union by their `type` or `by`; empty for any other shape."""
     if _origin(shape) not in (Union, types.UnionType):
         return {}
     sections = [member for member in map(section, get_args(shape)) if member is not None]
-    tags = ((get_args(member.model_fields["type"].annotation), member) for member in sections)
+    tags = ((get_args(member.model_fields[discriminator(member)].annotation), member) for member in sections)
     return {str(tag): member for (tag, *_), member in tags}
+
+
+def discriminator(variant: type[BaseModel]) -> str:
+    """The key that tells a section of a discriminated union from the others: `by` for ways, `type` for kinds."""
+    return "by" if "by" in variant.model_fields else "type"
 
 
 def names(shape: Shape) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 import jsonschema_rs
 from pydantic import AfterValidator, Field, model_validator
 
+from gateway.profile.fetch import Fetch
 from gateway.profile.section import Expression, Json, Name, Section, Template, expected, matching
 from gateway.profile.units import Duration, Size
 
@@ -25,21 +26,6 @@ def _schema(value: dict[str, Any]) -> dict[str, Any]:
 
 ObjectSchema = Annotated[dict[str, Json], AfterValidator(_schema)]
 """A JSON Schema of an object, written in TOML."""
-
-
-class Fetch(Section):
-    """`fetch`: one document of an upstream."""
-
-    upstream: Name
-    """The name of an `[upstreams.NAME]`."""
-    path: Template
-    """The document's path: each value is one path segment, encoded."""
-    version: Template | None = None
-    """A release, a range or a dist-tag; `{version}` in `path` and `base_url` is then the resolved release."""
-    query: dict[str, Template] = {}
-    """Query parameters; a value stays one value."""
-    headers: dict[str, Template] = {}
-    """Request headers; a value with a line break is refused."""
 
 
 class Nearest(Section):

@@ -140,7 +140,7 @@ def place_fault(root: Node, finding: Finding) -> Fault:
         key=finding.path,
         expected=f"{finding.expected} ({finding.detail})" if finding.detail and not secret else finding.expected,
         found=found or (node.shown() if there else "nothing"),
-        source_line=origin.source_line(position),
+        source_line=None if finding.secret else origin.source_line(position),
         suggestion=None if node.written is not None else finding.suggestion,
     )
 

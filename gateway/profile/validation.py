@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from gateway.profile.faults import Finding, did_you_mean, listed, shown
 from gateway.profile.positions import KeyPath, dotted
 from gateway.profile.profile import Profile
-from gateway.profile.shape import Trace, child, enumerated, names, trace, variants
+from gateway.profile.shape import Trace, child, discriminator, enumerated, names, trace, variants
 
 _ROUNDS = 20
 """How often faulty parts are cut off before giving up; each round cuts one level, and sections nest five deep."""
@@ -132,10 +132,11 @@ def _unknown_key(at: Trace) -> Finding:
 
 
 def _unknown_type(at: Trace, tag: object) -> Finding:
-    tags = tuple(variants(child(at.parent, at.path[-1])))
-    path = (*at.path, "type")
+    kinds = variants(child(at.parent, at.path[-1]))
+    key, tags = discriminator(next(iter(kinds.values()))), tuple(kinds)
+    path = (*at.path, key)
     if tag is None:
-        return Finding(path, f"the key type, {listed(map(shown, tags))}", "none", absent=True)
+        return Finding(path, f"the key {key}, {listed(map(shown, tags))}", "none", absent=True)
     return _unknown_word(path, tag, tags)
 
 

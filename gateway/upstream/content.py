@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 import orjson
 
 from gateway.errors import UpstreamInvalid
+from gateway.upstream.charsets import NoCharset, codec_of, decode
 from gateway.upstream.model import JSON
 from gateway.upstream.printable import printable
 
@@ -30,14 +31,7 @@ _TEXT = frozenset(
     }
 )
 
-CHARSETS = frozenset(
-    {"ascii", "utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "koi8-r", "koi8-u", "mac-roman", "big5", "gb2312"}
-    | {"gbk", "gb18030", "shift_jis", "euc_jp", "iso2022_jp", "euc_kr"}
-    | {f"iso8859-{part}" for part in (*range(1, 12), *range(13, 17))}
-    | {f"cp{page}" for page in (874, 932, 949, 950, *range(1250, 1259))}
-)
-"""Python's names of the charsets that the web uses (WHATWG Encoding, section 4.2), and no other codec of Python's: some
-are no charsets (`rot13`, `unicode_escape`), and some take quadratic time (`punycode`, `idna`)."""
+_NO_DATA = frozenset({"application/xhtml+xml", "image/svg+xml"})
 
 _SUFFIXES = {
     ".json": JSON,
@@ -83,16 +77,27 @@ def is_json(media_type: str) -> bool:
     return media_type in (JSON, "text/json") or media_type.endswith("+json")
 
 
+def is_xml(media_type: str) -> bool:
+    """Whether bodies of this type are data in XML (RFC 7303); pictures and pages in it are texts."""
+    return media_type in ("application/xml", "text/xml") or (media_type.endswith("+xml") and media_type not in _NO_DATA)
+
+
+def is_html(media_type: str) -> bool:
+    """Whether bodies of this type are pages."""
+    return media_type in ("text/html", "application/xhtml+xml")
+
+
 def checked_body(upstream: str, what: str, body: bytes, media_type: str, charset: str = "") -> bytes:
     """`body` as it is kept: UTF-8 without a byte order mark if it is text, and as it is if it is not.
 
-    Text is decoded by `charset`, or as UTF-8 where that is empty. Raises UpstreamInvalid, about `what`, for a charset
-    that is unknown or not followed, and for a body that is no JSON although its type says so; that includes NaN,
-    numbers beyond a double, lone surrogates, and a depth of more than 1024 (orjson's limits).
+    Text is decoded by its byte order mark, `charset`, or what it says of itself; else it is UTF-8. Raises
+    UpstreamInvalid, about `what`, for a charset that is unknown or not followed, and for a body that is no JSON
+    although its type says so; that includes NaN, numbers beyond a double, lone surrogates, and a depth of more than
+    1024 (orjson's limits).
     """
     if not is_text(media_type):
         return body
-    text = _utf8(upstream, what, body, charset or "utf-8")
+    text = _utf8(upstream, what, body, charset, media_type)
     if is_json(media_type):
         try:
             orjson.loads(text)
@@ -101,18 +106,13 @@ def checked_body(upstream: str, what: str, body: bytes, media_type: str, charset
     return text
 
 
-def _utf8(upstream: str, what: str, body: bytes, charset: str) -> bytes:
+def _utf8(upstream: str, what: str, body: bytes, declared: str, media_type: str) -> bytes:
     try:
-        codec = codecs.lookup(charset).name
-    except (LookupError, ValueError):
-        codec = ""
-    if codec not in CHARSETS:
-        raise UpstreamInvalid(upstream, f"{what} is in the unknown charset {printable(charset)!r}")
-    try:
-        text = body.decode(codec)
+        codec = codec_of(body, declared, media_type)
+        text = decode(body, codec)
+    except NoCharset as error:
+        raise UpstreamInvalid(upstream, f"{what} is in the unknown charset {printable(str(error))!r}") from None
     except UnicodeDecodeError as error:
         reason = f"byte {error.start}: {error.reason}"
         raise UpstreamInvalid(upstream, f"{what} is not the {codec} text that it said it was: {reason}") from None
-    if codec == "utf-8":
-        return body.removeprefix(codecs.BOM_UTF8)
-    return text.removeprefix("\ufeff").encode()
+    return body.removeprefix(codecs.BOM_UTF8) if codec == "utf-8" else text.encode()

@@ -19,6 +19,14 @@ from gateway.upstream.printable import printable
 from gateway.upstream.retry_after import seconds_to_wait
 
 
+class Refused(UpstreamRejected):
+    """A 4xx that is not about a document that is missing, nor about how often one may ask."""
+
+    def __init__(self, upstream: str, message: str, status: int) -> None:
+        self.status = status
+        super().__init__(upstream, message)
+
+
 def shown(url: httpx2.URL | str) -> str:
     """An address for a sentence: without its query, which can hold what an agent asked or a key of the operator."""
     parts = urlsplit(str(url))
@@ -81,7 +89,7 @@ def refuse_status(upstream: str, url: httpx2.URL, response: httpx2.Response, *, 
         to = f" with a redirect to {shown(target)}, which is not followed" if target else ""
         raise UpstreamRejected(upstream, said + to)
     if 400 <= status < 500:
-        raise UpstreamRejected(upstream, said)
+        raise Refused(upstream, said, status)
     raise no_document(upstream, status, url)
 
 

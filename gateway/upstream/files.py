@@ -101,4 +101,7 @@ class FilesDocuments:
 
 
 def _time(nanoseconds: int) -> str:
-    return datetime.fromtimestamp(nanoseconds // 10**9, UTC).isoformat().replace("+00:00", "Z")
+    """RFC 3339, with every digit there is: two changes within a second have to differ."""
+    seconds, fraction = divmod(nanoseconds, 10**9)
+    whole = datetime.fromtimestamp(seconds, UTC).isoformat().removesuffix("+00:00")
+    return f"{whole}.{fraction:09d}Z" if fraction else f"{whole}Z"

@@ -9,6 +9,8 @@ from typing import Protocol
 
 from gateway.pipeline.directives import SILENT, Directives
 from gateway.pipeline.model import Entry
+from gateway.profile.fetch import Html, ReadAs
+from gateway.profile.pages import Pages
 
 JSON = "application/json"
 
@@ -28,21 +30,42 @@ class Wanted:
     headers: tuple[tuple[str, str], ...] = ()
     listing: bool = False
     """The document that lists the releases; `path` is then empty."""
+    method: str = "GET"
+    body: bytes = field(default=b"", repr=False)
+    """What is sent; its Content-Type is one of `headers`."""
+    idempotent: bool | None = field(default=None, compare=False)
+    """Whether it may be asked for again when that fails; None: its method says."""
+    batch_key: str | int | None = None
+    """Which of many it is, where several may be asked for at once."""
+    read_as: ReadAs | None = None
+    """What the answer is, whatever its Content-Type says."""
+    html: Html | None = None
+    """What becomes of HTML."""
+    pages: Pages | None = None
+    """How the answer goes on."""
 
     def __str__(self) -> str:
         """The canonical name under which the document is cached; two different documents never share one.
 
-        The path and the release are readable, after a `#` that no path has. Query and headers stand there as a hash:
-        they can hold a credential, and the name is logged and kept on disk. So does all of a document whose path and
-        release are long, behind the beginning of its path: agents choose parts of both.
+        The path and the release are readable, after a `#` that no path has. Query, headers and body stand there as a
+        hash: they can hold a credential, and the name is logged and kept on disk. So does all of a document whose path
+        and release are long, behind the beginning of its path: agents choose parts of both.
         """
         if self.listing:
             return "#releases"
         release = f"#{self.version}" if self.version is not None else ""
+        asked: tuple[object, ...] = (self.query, self.headers)
+        made = (self.method, hashlib.sha256(self.body).digest(), self.batch_key, self.read_as, self.html, self.pages)
+        if made != _PLAIN:
+            asked = (*asked, *made)
         if len(self.path) + len(release) > _LONG:
-            return f"{self.path[:_READABLE]}?{_hash(self.path, self.version, self.query, self.headers)}"
-        more = f"?{_hash(self.query, self.headers)}" if self.query or self.headers else ""
+            return f"{self.path[:_READABLE]}?{_hash(self.path, self.version, *asked)}"
+        more = f"?{_hash(*asked)}" if any(asked) else ""
         return f"{self.path}{release}{more}"
+
+
+_PLAIN = ("GET", hashlib.sha256(b"").digest(), None, None, None, None)
+"""What a document is made of that a path, a release, a query and headers name."""
 
 
 def _hash(*parts: object) -> str:

@@ -219,6 +219,16 @@ def bad_gzip(data: bytes) -> bytes:
     return head + end + body[:middle] + bytes([body[middle] ^ 0x40]) + body[middle + 1 :]
 
 
+def garbage_line(data: bytes) -> bytes:
+    """Lines that are no messages, in place of those that are."""
+    return re.sub(rb"[^\n]+", b"\x00\xff{garbage", data)
+
+
+def half_lines(data: bytes) -> bytes:
+    """Each message loses its second half."""
+    return re.sub(rb"[^\n]+", lambda line: line[0][: len(line[0]) // 2], data)
+
+
 async def _end(stream: trio.abc.Stream) -> None:
     """No more is sent; what comes back is still read."""
     with suppress(*GONE):

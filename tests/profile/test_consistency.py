@@ -106,10 +106,6 @@ def test_one_contradiction(folder: Folder, text: str, line: str) -> None:
             "all tries together",
         ),
         (
-            "[upstreams.u.batch]\nwindow = '1m'",
-            "13:1: upstreams.u.batch.window: warning: a request may wait 1m for others, and timeout is 30s",
-        ),
-        (
             "[upstreams.u]\ntry_timeout = '30s'",
             "13:1: upstreams.u.try_timeout: warning: a try may take 30s, and timeout is 30s for all of it",
         ),

@@ -32,7 +32,7 @@ def test_base(tmp_path: Path) -> None:
     assert profile.cache.pool_size == 50
     upstream = profile.upstream_defaults
     assert (upstream.timeout, upstream.retries, upstream.retry_delay, upstream.max_concurrent) == (30.0, 3, 1.0, 100)
-    assert (upstream.rate_limit.max, upstream.rate_limit.window, upstream.batch.window) == (1000, 60.0, 0.05)
+    assert (upstream.rate_limit.max, upstream.rate_limit.window) == (1000, 60.0)
     pool = upstream.pool
     assert (pool.max_connections, pool.max_keepalive, pool.keepalive, pool.idle_timeout) == (50, 10, 30.0, 60.0)
     assert (profile.metrics.interval, profile.profiling.cpu) == (30.0, False)

@@ -86,16 +86,17 @@ def run_and_kill(forks: subprocess.Popen[str], seed: int, lines: int, expected: 
     assert forks.stdout is not None
     forks.stdin.write(f"{seed}\n")
     forks.stdin.flush()
-    pid, pending = 0, None
+    pid, pending, killed = 0, None, False
     said: list[dict[str, object]] = []
     while not (said and "ended" in said[-1]):
         line = forks.stdout.readline()
         assert line, "the process that forks has ended"
         said.append(json.loads(line))
         pid = int(str(said[-1].get("child", pid)))
-        if len(said) == lines + 1 or (len(said) > lines and not pid):
-            assert pid
+        # It may have said so much before the one that forked it says who it is.
+        if len(said) > lines and pid and not killed:
             os.kill(pid, signal.SIGKILL)
+            killed = True
         if "do" in said[-1]:
             pending = said[-1]
         if "done" in said[-1] and pending is not None:

@@ -20,7 +20,7 @@ from gateway.assembly import Gateway, open_gateway
 from gateway.catalogue.result import CallResult
 from gateway.profile.loader import load_profile
 from tests.fakes import faults
-from tests.system.faulty import CASES, KINDS, Behind, Case, Kind, document
+from tests.system.faulty import KINDS, Behind, Case, Kind, document
 
 CALLS = 20
 """In each cell, of as many documents: enough for a budget of a fifth to be more than the retries of one request."""
@@ -28,8 +28,8 @@ CALLS = 20
 STATES = {
     "cold": "ttl = '1h'",
     "fresh": "ttl = '1h'",
-    "stale": "ttl = '1ms'\nstale_if_error = '1h'",
-    "expired": "ttl = '1ms'",
+    "stale": "ttl = '1us'\nstale_if_error = '1h'",
+    "expired": "ttl = '1us'",
 }
 
 PROFILE = """
@@ -41,27 +41,25 @@ enabled = false
 {patience}
 retry_delay = "20ms"
 breaker = {{ enabled = {breaker}, ejection = "50ms", max_ejection = "50ms" }}
-[tools.get]
-description = "A document."
-strategy = "s"
-[tools.get.input]
-required = ["number"]
-[tools.get.input.properties]
-number = {{ type = "integer" }}
+[federation]
+pins = "{folder}/{name}"
 """
+
+LATE = r"no answer within \S+ \(upstreams\.api\.(try_)?timeout\): "
+"""A clear sentence, too, for any fault on a busy machine."""
 
 PATIENT = "timeout = '60s'"
 """For faults that an answer comes through, however busy the machine is."""
-IMPATIENT = "timeout = '1500ms'\ntry_timeout = '300ms'"
 
 
 @asynccontextmanager
-async def opened(behind: Behind, case: Case, state: str, folder: Path) -> AsyncIterator[Gateway]:
+async def opened(kind: Kind, behind: Behind, case: Case, state: str, folder: Path) -> AsyncIterator[Gateway]:
     """A gateway with the upstream, and a cache that will be in `state` when something was asked for."""
-    patience = IMPATIENT if case.sentence else PATIENT
+    patience = kind.impatient if case.sentence else PATIENT
     # Where nothing stands in for the upstream, the worst: nothing but the budget holds the retries back.
     breaker = "true" if state == "stale" else "false"
-    text = PROFILE.format(state=STATES[state], patience=patience, breaker=breaker) + textwrap.dedent(behind.profile)
+    text = PROFILE.format(state=STATES[state], patience=patience, breaker=breaker, folder=folder, name=state)
+    text += textwrap.dedent(behind.profile)
     (folder / f"{state}.toml").write_text(text)
     profile = load_profile(state, environ={}, cwd=folder, folders=[folder]).profile
     async with open_gateway(profile, {}) as gateway:
@@ -90,27 +88,34 @@ def value(result: CallResult) -> object:
 
 async def cell(kind: Kind, case: Case, state: str, folder: Path) -> None:
     """All of one cell: fill the cache, break the connection, ask, and look at what came and what was sent."""
-    async with kind(case) as behind, opened(behind, case, state, folder) as gateway:
+    async with kind.open(case) as behind, opened(kind, behind, case, state, folder) as gateway:
         numbers = range(CALLS)
         if state != "cold":
-            for number, result in (await ask(gateway, numbers)).items():
-                assert value(result) == document(number, phase=1)
+            await answered(gateway, numbers, phase=1)
         before, behind.phase = behind.requests(), 2
         await behind.set_fault(case.fault)
         results = await ask(gateway, numbers)
         sent = behind.requests() - before
         assert sent <= (0 if state == "fresh" else 1.2 * CALLS), f"{state}: {sent} requests"
-        if state in ("cold", "expired") and case.fault is not None:  # where nothing listens nothing can be counted
-            assert sent >= CALLS
+        if kind.sends_each and state in ("cold", "expired") and case.fault is not None:
+            assert sent >= CALLS  # each of them; but where nothing listens nothing can be counted
         for number, result in results.items():
             judge(case, state, number, result)
-        # The fault is over: what was not remembered as an answer is asked for anew, and right.
         await behind.set_fault(faults.none)
-        if state != "stale":
-            after = await ask(gateway, range(CALLS, CALLS + 5))
-            assert {number: value(result) for number, result in after.items()} == {
-                number: document(number, phase=2) for number in range(CALLS, CALLS + 5)
-            }
+        # The fault is over: before long, what nobody asked for yet is answered.
+        await answered(gateway, range(CALLS, CALLS + 5), phase=2)
+
+
+async def answered(gateway: Gateway, numbers: range, phase: int) -> None:
+    """Ask until every answer is there, and right; until then there may be sentences: after a fault it begins anew."""
+    with trio.fail_after(60):
+        while True:
+            results = await ask(gateway, numbers)
+            for number, result in results.items():
+                assert result.is_error or value(result) == document(number, phase)
+            if not any(result.is_error for result in results.values()):
+                return
+            await trio.sleep(0.05)
 
 
 def judge(case: Case, state: str, number: int, result: CallResult) -> None:
@@ -128,14 +133,13 @@ def judge(case: Case, state: str, number: int, result: CallResult) -> None:
     said = result.message or ""
     assert state in ("cold", "expired"), f"{state}: {said}"
     assert case.sentence is not None, said
-    assert re.match(f"api: ({case.sentence})", said), said
+    assert re.match(f"api: ({case.sentence}|{LATE})", said), said
     assert len(said) < 400
 
 
-@pytest.mark.parametrize("fault", CASES)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "fault"), [(name, fault) for name, kind in KINDS.items() for fault in kind.cases])
 async def test_fault(kind: str, fault: str, tmp_path: Path) -> None:
     """The right answer or a clear sentence, whatever is cached, and hardly more requests than were wanted."""
     async with trio.open_nursery() as nursery:
         for state in STATES:
-            nursery.start_soon(cell, KINDS[kind], CASES[fault], state, tmp_path)
+            nursery.start_soon(cell, KINDS[kind], KINDS[kind].cases[fault], state, tmp_path)

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import UpstreamInvalid
-from gateway.upstream.content import CHARSETS, checked_body, media_type_of, parse_content_type
+from gateway.upstream.charsets import CHARSETS
+from gateway.upstream.content import checked_body, media_type_of, parse_content_type
 
 
 @pytest.mark.parametrize(

@@ -219,6 +219,7 @@ async def test_text_has_to_be_text(tmp_path: Path) -> None:
 async def test_the_list_of_files(tmp_path: Path) -> None:
     """By path, without what is left out; links are not listed; an unchanged list is known by its validator."""
     write(tmp_path / "b" / "two.md", b"22")
+    os.utime(tmp_path / "b" / "two.md", ns=(0, LONG_AGO * 10**9 + 5))
     write(tmp_path / "a.md", b"1")
     write(tmp_path / "c.png", b"")
     write(tmp_path / ".git" / "config", b"")
@@ -229,7 +230,7 @@ async def test_the_list_of_files(tmp_path: Path) -> None:
     assert orjson.loads(fetched.body) == {
         "files": [
             {"path": "a.md", "size": 1, "modified": "2001-09-09T01:46:40Z"},
-            {"path": "b/two.md", "size": 2, "modified": "2001-09-09T01:46:40Z"},
+            {"path": "b/two.md", "size": 2, "modified": "2001-09-09T01:46:40.000000005Z"},
         ]
     }
     assert (await source.fetch(Wanted(""), fetched.validators)).not_modified

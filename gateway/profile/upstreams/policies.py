@@ -32,15 +32,6 @@ class RateLimit(Section):
     """How long the window is."""
 
 
-class Batch(Section):
-    """`batch`: requests that wait for each other, to go as one."""
-
-    window: Duration = 0.05
-    """How long the first request waits for others."""
-    max: Annotated[int, Field(ge=1)] = 50
-    """Most requests in one batch."""
-
-
 class Breaker(Section):
     """`breaker`: when an upstream that fails is left alone for a while."""
 
@@ -101,5 +92,3 @@ class Politeness(Section):
     """Whether the host's name may resolve to a private, loopback or link-local address."""
     pool: Pool = Pool()
     """The HTTP connections."""
-    batch: Batch = Batch()
-    """Requests that go as one."""

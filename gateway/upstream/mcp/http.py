@@ -22,7 +22,7 @@ from mcp.client.streamable_http import MCP_SESSION_ID, streamable_http_client
 
 from gateway import __version__
 from gateway.errors import UpstreamError, UpstreamInvalid, UpstreamRejected, UpstreamUnavailable
-from gateway.profile.units import format_size
+from gateway.profile.units import format_duration, format_size
 from gateway.profile.upstreams.mcp import McpUpstream
 from gateway.upstream.egress import Resolver, VettedBackend, resolve
 from gateway.upstream.failures import broken_off, shown, translated
@@ -91,6 +91,7 @@ class _Transport(httpx2.AsyncBaseTransport):
         lost: Callable[[], None],
     ) -> None:
         self._name = name
+        self._timeout = section.timeout
         self._idle_timeout = section.pool.idle_timeout
         self._limit = section.max_response_size
         self._pool = PoolTransport(open_pool)
@@ -99,15 +100,24 @@ class _Transport(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """The server's answer; for a message that brought none, one that says why."""
         try:
-            with translated(self._name, request.url, self._idle_timeout):
-                response = await self._pool.handle_async_request(request)
             if request.method != "POST":
-                return response
-            return await self._answer(request, response)
+                return await self._sent(request)
+            # The SDK does not end the request of a call that was given up: without this, those of a server that hangs
+            # would hold every connection.
+            with trio.move_on_after(self._timeout):
+                return await self._answer(request, await self._sent(request))
+            raise UpstreamUnavailable(
+                self._name,
+                f"no answer within {format_duration(self._timeout)} (upstreams.{self._name}.timeout)",
+            )
         except UpstreamError as error:
             if request.method != "POST":  # a stream to listen on, which the SDK opens again for a while
                 raise httpx2.ConnectError(error.message) from error
             return _instead(UNAVAILABLE if isinstance(error, UpstreamUnavailable) else REJECTED, error.message)
+
+    async def _sent(self, request: httpx2.Request) -> httpx2.Response:
+        with translated(self._name, request.url, self._idle_timeout):
+            return await self._pool.handle_async_request(request)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -128,6 +138,8 @@ class _Transport(httpx2.AsyncBaseTransport):
             raise UpstreamUnavailable(self._name, "the server has forgotten the session, which is begun anew")
         body = await self._read(request, response)
         if status in (200, 202) and (not body or kind == "application/json"):
+            if body and not _is_json(body):
+                raise UpstreamInvalid(self._name, "the answer said it was JSON but is not")
             return httpx2.Response(status, headers=response.headers, content=body)
         if status >= 400 and _is_error(body):
             return httpx2.Response(status, headers={"content-type": "application/json"}, content=body)
@@ -172,6 +184,14 @@ class _Stream(httpx2.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._stream.aclose()
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def _is_error(body: bytes) -> bool:

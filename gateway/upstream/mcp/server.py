@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
+import anyio
 import structlog
 import trio
 
@@ -160,12 +161,18 @@ class McpServer:
             except UpstreamError as error:
                 self._failed(error)
             except Exception as error:  # whatever a transport dies of; also a mistake of ours must not end the gateway
-                log.exception("the session with an MCP server broke", upstream=self.name)
-                self._failed(UpstreamUnavailable(self.name, f"the session broke: {type(error).__name__}"))
+                self._broke(error)
             if trio.current_time() - began > bound:
                 bound = self.section.reconnect_delay
             await trio.sleep(self._draw(0.0, bound))
             bound = min(bound * 2, self.section.max_reconnect_delay)
+
+    def _broke(self, error: Exception) -> None:
+        if _is_of_closed_streams(error):
+            log.warning("the session with an MCP server has ended", upstream=self.name)
+        else:
+            log.exception("the session with an MCP server broke", upstream=self.name)
+            self._failed(UpstreamUnavailable(self.name, f"the session broke: {type(error).__name__}"))
 
     def _failed(self, error: UpstreamError) -> None:
         log.warning("an MCP server is not there", upstream=self.name, error=error.message)
@@ -295,6 +302,13 @@ class McpServer:
             except UpstreamError:
                 pass  # it refuses to be asked, and so it is alive
             self._suspect = trio.Event()
+
+
+def _is_of_closed_streams(error: BaseException) -> bool:
+    """Whether it only says that the SDK's tasks had something left to send when the session was closed."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(_is_of_closed_streams, error.exceptions))
+    return isinstance(error, anyio.BrokenResourceError | anyio.ClosedResourceError)
 
 
 async def _ask(channel: Channel, method: str, params: Json) -> Json:

@@ -13,9 +13,9 @@ import orjson
 import structlog
 import trio
 
-from gateway.errors import GatewayError, UpstreamInvalid, UpstreamNotFound
+from gateway.errors import GatewayError, UpstreamInvalid, UpstreamNotFound, UpstreamUnavailable
 from gateway.pipeline.model import Entry
-from gateway.profile.units import format_size
+from gateway.profile.units import format_duration, format_size
 from gateway.profile.upstreams.search import SearchUpstream
 from gateway.upstream.content import is_text
 from gateway.upstream.model import Wanted
@@ -55,9 +55,18 @@ class Reader:
         return f"{done} of {total} documents read" if total else "its documents are being listed"
 
     async def collect(self, version: str | None) -> Collection:
-        """Every document of a release; raises UpstreamError. One that is listed and not there is left out."""
+        """Every document of a release, within `build_timeout`; raises UpstreamError.
+
+        One that is listed and not there is left out.
+        """
+        limit = self._section.build_timeout
         try:
-            return await self._collect(version)
+            with trio.fail_after(limit):
+                return await self._collect(version)
+        except trio.TooSlowError:
+            key = f"{format_duration(limit)} (upstreams.{self._name}.build_timeout)"
+            message = f"its index could not be built within {key}: {self.progress(version)}"
+            raise UpstreamUnavailable(self._name, message) from None
         finally:
             self._done.pop(version, None)
 

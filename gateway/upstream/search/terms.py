@@ -23,7 +23,7 @@ from dataclasses import dataclass
 _PAIRED = "[\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]"
 """Han, Hiragana, Katakana, Hangul (Unicode, blocks)."""
 _WORD = re.compile(rf"({_PAIRED}+)|((?:(?!{_PAIRED})[^\W_])+)")
-_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_PART = re.compile(r"[A-Z]+[0-9]*(?![a-z0-9])|[A-Z]?[a-z]+[0-9]*")
 _MAX_TERM = 64
 """Characters of a word that count: longer ones are hashes and data."""
 

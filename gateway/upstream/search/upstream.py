@@ -107,14 +107,7 @@ class Search:
 
     async def _build(self, version: str | None) -> Fetched:
         """Read the documents and build their index, unless it is there; raises UpstreamError."""
-        limit = self._section.build_timeout
-        try:
-            with trio.fail_after(limit):
-                collection = await self._reader.collect(version)
-        except trio.TooSlowError:
-            done = self._reader.progress(version)
-            key = f"{format_duration(limit)} (upstreams.{self.name}.build_timeout)"
-            raise UpstreamUnavailable(self.name, f"its index could not be built within {key}: {done}") from None
+        collection = await self._reader.collect(version)
         fingerprint = hashlib.blake2b(f"{FORMAT}{self.identity}{collection.fingerprint}".encode(), digest_size=16)
         index = await self._have(version, fingerprint.hexdigest(), collection)
         about = {"fingerprint": index.fingerprint, "documents": len(collection.pages)}

@@ -7,21 +7,19 @@ import pytest
 import trio
 
 from gateway.errors import UpstreamError, UpstreamInvalid, UpstreamNotFound, UpstreamRejected
-from gateway.profile.upstreams.http import HttpUpstream
-from gateway.upstream.http import open_http
 from gateway.upstream.model import Fetched, Validators, Wanted
 from tests.fakes.http_server import HttpServer, answer
+from tests.upstream.http import asking
+from tests.upstream.http.asking import opened
 
 LISTING = Wanted("", listing=True)
 
 
-def section(server: HttpServer, base: str = "/docs@{version}", **more: Any) -> HttpUpstream:
-    return HttpUpstream.model_validate({"type": "http", "base_url": server.url + base, "retries": 0, **more})
+BASE = "/docs@{version}"
 
 
 async def fetch(server: HttpServer, wanted: Wanted, validators: Validators | None = None, **more: Any) -> Fetched:
-    async with open_http("docs", section(server, **more)) as upstream:
-        return await upstream.fetch(wanted, validators)
+    return await asking.fetch(server, wanted, validators, BASE, **more)
 
 
 async def test_a_document_of_a_release(server: HttpServer) -> None:
@@ -85,7 +83,7 @@ async def test_revalidation(server: HttpServer) -> None:
 async def test_a_body_that_is_not_what_it_says(server: HttpServer) -> None:
     """An error page that is served as JSON is no document."""
     server.on("/docs@1.0.0/x", answer(b"<h1>Oops</h1>"))
-    with pytest.raises(UpstreamInvalid, match=r"^docs: the answer said it was JSON but is not: unexpected character"):
+    with pytest.raises(UpstreamInvalid, match=r"^api: the answer said it was JSON but is not: unexpected character"):
         await fetch(server, Wanted("x", "1.0.0"))
 
 
@@ -98,7 +96,7 @@ async def test_cancelling_abandons_the_request(server: HttpServer) -> None:
         await trio.sleep_forever()
 
     server.on("/docs@1.0.0/x", slow)
-    async with open_http("docs", section(server)) as upstream, trio.open_nursery() as nursery:
+    async with opened(server, BASE) as upstream, trio.open_nursery() as nursery:
         nursery.start_soon(upstream.fetch, Wanted("x", "1.0.0"))
         await arrived.wait()
         nursery.cancel_scope.cancel()
@@ -116,7 +114,7 @@ async def test_releases(server: HttpServer) -> None:
     """The listing is a document like others; `select` and `tags` find the releases in it."""
     server.on("/list", answer(json.dumps(DOCUMENT).encode(), "text/plain", headers={"ETag": '"1"'}))
     versions = {"url": f"{server.url}/list", **VERSIONS}
-    async with open_http("docs", section(server, versions=versions, headers={"X-Key": "1"})) as upstream:
+    async with opened(server, BASE, versions=versions, headers={"X-Key": "1"}) as upstream:
         listing = await upstream.fetch(LISTING)
         assert (listing.media_type, listing.validators.etag) == ("application/json", '"1"')
         releases = upstream.releases(listing.body)
@@ -138,14 +136,14 @@ async def test_credentials_are_not_sent_to_another_host(server: HttpServer) -> N
     ("body", "sentence"),
     [
         (b"<p>", "the list of releases said it was JSON but is not: unexpected character"),
-        (b"{}", "the list of releases has no array of names where upstreams.docs.versions.select looks for it"),
+        (b"{}", "the list of releases has no array of names where upstreams.api.versions.select looks for it"),
         (
             b'{"versions": [{"version": 1}]}',
-            "the list of releases has no array of names where upstreams.docs.versions.select looks for it",
+            "the list of releases has no array of names where upstreams.api.versions.select looks for it",
         ),
         (
             b'{"versions": [], "tags": []}',
-            "the list of releases has no object of tags where upstreams.docs.versions.tags looks for it",
+            "the list of releases has no object of tags where upstreams.api.versions.tags looks for it",
         ),
     ],
 )
@@ -154,19 +152,19 @@ async def test_a_listing_that_can_not_be_used(server: HttpServer, body: bytes, s
     server.on("/list", answer(body))
     with pytest.raises(UpstreamInvalid) as raised:
         await fetch(server, LISTING, versions={"url": f"{server.url}/list", **VERSIONS})
-    assert str(raised.value).startswith(f"docs: {sentence}")
+    assert str(raised.value).startswith(f"api: {sentence}")
 
 
 async def test_an_expression_that_fails_on_the_listing(server: HttpServer) -> None:
     """A function that is given the wrong type is the listing's fault as well."""
     server.on("/list", answer(b'{"versions": 1}'))
-    with pytest.raises(UpstreamInvalid, match=r"^docs: the list of releases can't be read: "):
+    with pytest.raises(UpstreamInvalid, match=r"^api: the list of releases can't be read: "):
         await fetch(server, LISTING, versions={"url": f"{server.url}/list", "select": "keys(versions)"})
 
 
 async def test_an_upstream_without_releases(server: HttpServer) -> None:
     """The sentence names the key that is missing."""
-    sentence = r"^docs: the profile does not say where its releases are listed \(upstreams\.docs\.versions\)$"
+    sentence = r"^api: the profile does not say where its releases are listed \(upstreams\.api\.versions\)$"
     with pytest.raises(UpstreamNotFound, match=sentence):
         await fetch(server, LISTING)
 
@@ -175,7 +173,7 @@ async def test_identity(server: HttpServer) -> None:
     """It changes with whatever changes which document is meant, and not with a credential."""
 
     async def identity(base: str = "/a", **more: Any) -> str:
-        async with open_http("docs", section(server, base, **more)) as upstream:
+        async with opened(server, base, **more) as upstream:
             return upstream.identity
 
     same = await identity()
@@ -195,5 +193,5 @@ async def test_every_failure_is_an_upstream_error(server: HttpServer) -> None:
     """What the catalogue is told carries the upstream's name."""
     with pytest.raises(UpstreamError) as raised:
         await fetch(server, Wanted("missing", "1.0.0"))
-    assert raised.value.upstream == "docs"
-    assert str(raised.value) == f"docs: answered 404 Not Found for {server.url}/docs@1.0.0/missing"
+    assert raised.value.upstream == "api"
+    assert str(raised.value) == f"api: answered 404 Not Found for {server.url}/docs@1.0.0/missing"
