@@ -50,12 +50,17 @@ app.command(
     "gateway.cli.cache:cache", name="cache", help="Look into the cache, purge it, warm it, check it, take it along."
 )
 app.command(
+    "gateway.cli.importing:importing",
+    name="import",
+    help="Write a catalogue in TOML out of an OpenAPI document or an MCP server.",
+)
+app.command(
     "gateway.cli.pins:pins",
     name="pins",
     help="Look at the definitions of MCP servers as they were accepted, and accept what has changed.",
 )
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-COMMANDS = ("serve", "stdio", "call", "check", "show", "schema", "cache", "pins")
+COMMANDS = ("serve", "stdio", "call", "check", "show", "schema", "cache", "import", "pins")
 
 
 def _check_surroundings() -> None:

@@ -36,9 +36,8 @@ def federation_faults(profile: Profile, strategies: Collection[str]) -> Iterator
         path: KeyPath = ("upstreams", name)
         clash = prefixes.setdefault(uri_prefix(name), name)
         if clash != name:
-            yield Finding(
-                path, f"a name whose URIs are not those of {clash}: both begin with {uri_prefix(name)}", at="key"
-            )
+            both = f"both begin with {uri_prefix(name)}"
+            yield Finding(path, f"a name whose URIs are not those of {clash} ({both})", shown(name), at="key")
         yield from _strategy((*path, "strategy"), server.strategy, strategies)
         for own, tool in server.tools.items():
             at = (*path, "tools", own)

@@ -53,6 +53,11 @@ def receive() -> dict[str, Any]:
     return message
 
 
+def note(message: dict[str, Any]) -> None:
+    if message.get("method") == "notifications/cancelled":
+        see(f"cancelled {message['params']['requestId']}")
+
+
 def call(request: int, name: str, arguments: dict[str, Any], meta: dict[str, Any]) -> dict[str, Any] | None:
     """The result of a tool; None where there is to be none."""
     see(f"call {name} {json.dumps(arguments, sort_keys=True)}")
@@ -95,7 +100,9 @@ def call(request: int, name: str, arguments: dict[str, Any], meta: dict[str, Any
         case "ask":
             params = {"message": "Who are you?", "requestedSchema": {"type": "object", "properties": {}}}
             send(id="q1", method="elicitation/create", params=params)
-            answer = receive()
+            while (answer := receive()).get("id") != "q1":
+                note(answer)
+            see(f"answered {json.dumps(answer.get('result', answer.get('error')), sort_keys=True)}")
             return text(json.dumps(answer.get("result", answer.get("error")), sort_keys=True))
         case "changed":
             send(method="notifications/tools/list_changed")
@@ -165,8 +172,8 @@ def main() -> None:
             return
         if "id" in message and "method" in message:
             answer(message)
-        elif message.get("method") == "notifications/cancelled":
-            see(f"cancelled {message['params']['requestId']}")
+        else:
+            note(message)
 
 
 if __name__ == "__main__":

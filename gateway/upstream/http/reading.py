@@ -65,4 +65,4 @@ class Reader:
             return await trio.to_thread.run_sync(convert, text, limiter=self._converters, abandon_on_cancel=True)
         except ValueError as error:
             reason = printable(str(error), 200)
-            raise UpstreamInvalid(self._upstream, f"the answer said it was {kind} but: {reason}") from None
+            raise UpstreamInvalid(self._upstream, f"the answer is no {kind} that can be read: {reason}") from None

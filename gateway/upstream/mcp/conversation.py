@@ -107,7 +107,9 @@ class Conversation:
                 self._news.set()
 
     def give_up(self) -> None:
-        """Nobody wants the answer any more: the server is told so."""
+        """Nobody wants the answer any more: the server is told so, and not kept waiting for one to its question."""
+        if self.question is not None:
+            self.question.reply(UpstreamError(self._upstream, "the client is gone"))
         self._scope.cancel()
 
     async def news(self) -> Json | Question:

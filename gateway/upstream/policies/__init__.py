@@ -28,7 +28,7 @@ from gateway.profile.upstreams.policies import Politeness
 from gateway.upstream.policies.breaker import BreakerStatistics, CircuitBreaker
 from gateway.upstream.policies.budget import RetryBudget
 from gateway.upstream.policies.concurrency import Slots
-from gateway.upstream.policies.deadline import Doing, deadline, limited
+from gateway.upstream.policies.deadline import Doing, deadline, limited, promised
 from gateway.upstream.policies.hedge import Latencies, delay_of, hedged
 from gateway.upstream.policies.rate import TokenBucket
 from gateway.upstream.policies.retry import Draw, pauses, retrying
@@ -79,10 +79,10 @@ class Policies:
         cancels the tries that are under way.
         """
         section, doing = self._section, doing or Doing()
-        ask = _Asking(attempt, idempotent, doing, trio.current_time() + section.timeout)
         self._breaker.check(trio.current_time())
         doing.now = f"waiting for its turn (upstreams.{self.upstream}.{self._slots.key})"
         with deadline(self.upstream, section.timeout, doing):
+            ask = _Asking(attempt, idempotent, doing, promised())
             async with self._slots.slot():
                 retries = section.retries if idempotent else 0
                 delays = pauses(retries, section.retry_delay, self._draw)
@@ -158,6 +158,6 @@ class _Asking(Generic[T]):
     idempotent: bool
     doing: Doing
     until: float
-    """When the caller's deadline is."""
+    """When its time is over."""
     counted: bool = False
     """Whether anything was sent."""

@@ -84,7 +84,7 @@ class CircuitBreaker:
     def watching(self, until: float) -> Iterator[None]:
         """The block is one request, of which the outcome counts; raises UpstreamNotAsked instead of entering it.
 
-        `until` is the caller's deadline: what is cancelled after it has timed out.
+        `until` is when the request's time is over: what is cancelled after that has timed out.
         """
         self.check(trio.current_time())
         era, probe = self._era, self._open_until is not None

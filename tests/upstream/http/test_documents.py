@@ -195,3 +195,51 @@ async def test_every_failure_is_an_upstream_error(server: HttpServer) -> None:
         await fetch(server, Wanted("missing", "1.0.0"))
     assert raised.value.upstream == "api"
     assert str(raised.value) == f"api: answered 404 Not Found for {server.url}/docs@1.0.0/missing"
+
+
+# Methods.
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+async def test_content(server: HttpServer, method: str) -> None:
+    """Method, body and its type are sent as they were wanted, and no condition with them."""
+    server.on("/docs@1.0.0/x", answer(b'{"ok": true}', headers={"ETag": '"1"'}))
+    what = Wanted("x", "1.0.0", headers=(("Content-Type", "application/json"),), method=method, body=b'{"a":1}')
+    got = await fetch(server, what, Validators('"0"'))
+    assert got == Fetched(b'{"ok": true}', "application/json")
+    (request,) = server.requests
+    assert (request.method, request.body, request.headers["content-type"]) == (method, b'{"a":1}', "application/json")
+    assert "if-none-match" not in request.headers
+
+
+@pytest.mark.parametrize("status", ["200 OK", "201 Created", "202 Accepted", "204 No Content"])
+async def test_an_answer_without_content(server: HttpServer, status: str) -> None:
+    """What was done without a word is an empty object; a document that was asked for is never that."""
+    server.on("/docs@1.0.0/x", answer(b"", "", status=status))
+    assert (await fetch(server, Wanted("x", "1.0.0", method="DELETE"))).body == b"{}"
+    if status != "200 OK":
+        with pytest.raises(UpstreamInvalid, match="where a whole document was expected"):
+            await fetch(server, Wanted("x", "1.0.0"))
+
+
+@pytest.mark.parametrize(
+    ("method", "idempotent", "tries"),
+    [
+        ("POST", None, 1),
+        ("PATCH", None, 1),
+        ("PUT", None, 2),
+        ("DELETE", None, 2),
+        ("POST", True, 2),
+        ("PUT", False, 1),
+    ],
+)
+async def test_what_may_be_sent_again(server: HttpServer, method: str, idempotent: bool | None, tries: int) -> None:
+    """What RFC 9110 calls idempotent, or the profile does: what else failed may have been done."""
+    server.on("/docs@1.0.0/x", answer(status="503 Service Unavailable"), answer(b"{}"))
+    what = Wanted("x", "1.0.0", method=method, idempotent=idempotent)
+    if tries == 1:
+        with pytest.raises(UpstreamError):
+            await fetch(server, what, retries=3)
+    else:
+        await fetch(server, what, retries=3)
+    assert len(server.requests) == tries

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from gateway.errors import UpstreamNotAsked, UpstreamNotFound, UpstreamUnavailable
 from gateway.profile.upstreams.policies import Politeness
 from gateway.upstream.policies import Policies
-from gateway.upstream.policies.deadline import Doing
+from gateway.upstream.policies.deadline import Doing, deadline
 
 
 def policies_of(**more: Any) -> Policies:
@@ -129,6 +130,21 @@ async def test_a_breaker_hears_of_time_that_runs_out(autojump_clock: MockClock, 
     for _ in range(5):
         assert "no answer within 2s" in await outcome(policies, api)
     assert "no answer" in (await outcome(policies, api)).partition("the last: ")[2]
+
+
+async def test_a_breaker_hears_of_a_deadline_over_several_requests(autojump_clock: MockClock) -> None:
+    """Such as that of a package, which ends before that of the request for its second part; a caller's own does not."""
+
+    async def state(patience: float) -> str:
+        policies, api = policies_of(retries=0), Api(60)
+        for _ in range(5):
+            with trio.move_on_after(patience), suppress(UpstreamUnavailable), deadline("api", 10, Doing()):
+                await trio.sleep(1)
+                await policies.ask(api, idempotent=True)
+        return policies.statistics().breaker.state
+
+    assert await state(patience=25) == "open"
+    assert await state(patience=5) == "closed"
 
 
 async def test_the_deadline_holds_whatever_waits(autojump_clock: MockClock) -> None:
