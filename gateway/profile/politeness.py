@@ -13,12 +13,13 @@ from gateway.profile.http_consistency import http_contradictions
 from gateway.profile.positions import KeyPath
 from gateway.profile.profile import Profile
 from gateway.profile.references import fetches
-from gateway.profile.searches import searched
+from gateway.profile.searches import search_contradictions, searched
 from gateway.profile.units import format_duration, format_size
 from gateway.profile.upstreams.http import HttpUpstream
 from gateway.profile.upstreams.mcp import McpUpstream
 from gateway.profile.upstreams.npm import NpmUpstream
 from gateway.profile.upstreams.policies import Politeness
+from gateway.profile.upstreams.search import SearchUpstream
 
 
 def upstream_contradictions(profile: Profile) -> Iterator[Contradiction]:
@@ -38,6 +39,8 @@ def upstream_contradictions(profile: Profile) -> Iterator[Contradiction]:
         if isinstance(upstream, HttpUpstream):
             yield from _reach(path, upstream)
             yield from http_contradictions(path, upstream, requests[name])
+        if isinstance(upstream, SearchUpstream):
+            yield from search_contradictions(path, upstream, profile)
         if isinstance(upstream, NpmUpstream) and upstream.max_package_size > upstream.max_unpacked_size:
             keys = ((*path, "max_package_size"), (*path, "max_unpacked_size"))
             packed, unpacked = format_size(upstream.max_package_size), format_size(upstream.max_unpacked_size)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from gateway.profile.faults import Finding, did_you_mean, listed, shown
+from gateway.profile.faults import Contradiction, Finding, did_you_mean, listed, shown
 from gateway.profile.fetch import Fetch
 from gateway.profile.positions import KeyPath
 from gateway.profile.profile import Profile
 from gateway.profile.templates import fields
+from gateway.profile.units import format_duration
 from gateway.profile.upstreams import Upstream
 from gateway.profile.upstreams.http import HttpUpstream
 from gateway.profile.upstreams.mcp import McpUpstream
@@ -47,6 +48,24 @@ def search_fetch_faults(path: KeyPath, fetch: Fetch, search: SearchUpstream, pro
         yield Finding((*path, "version"), f"the key version: {search.upstream} has documents of releases only", "none")
     if fetch.version is not None and not isinstance(source, NpmUpstream | None) and not _lists_releases(source):
         yield Finding((*path, "version"), f"no version: {search.upstream} lists no releases")
+
+
+def search_contradictions(path: KeyPath, search: SearchUpstream, profile: Profile) -> Iterator[Contradiction]:
+    """Settings of a search that work against each other."""
+    if search.patience >= search.build_timeout:
+        yield Contradiction(
+            ((*path, "patience"), (*path, "build_timeout")),
+            f"a call may wait {format_duration(search.patience)} for an index, "
+            f"which is given up after {format_duration(search.build_timeout)}",
+            "shorten patience, or allow more time for building",
+        )
+    strategy = profile.strategies.get(search.strategy)
+    if strategy is not None and not strategy.stale_while_revalidate:
+        yield Contradiction(
+            ((*path, "strategy"), ("strategies", search.strategy, "stale_while_revalidate")),
+            "whenever the index is stale, a call waits until every document has been looked at again",
+            f"give strategies.{search.strategy} a stale_while_revalidate, so that the old index answers meanwhile",
+        )
 
 
 def search_fields(search: SearchUpstream) -> frozenset[str]:

@@ -1,16 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import trio
 import trio.testing
 
-from gateway.catalogue.documents import parsed
+from gateway.catalogue.documents import Reading, parsed
 from gateway.errors import UpstreamInvalid, UpstreamUnavailable
 from gateway.pipeline.freshness import new_entry
-from gateway.pipeline.model import Policy
-from gateway.upstream.model import Validators, Wanted
+from gateway.pipeline.model import Entry, Policy
+from gateway.upstream.model import Fetched, Validators, Wanted
 from tests.catalogue.rig import open_rig
 from tests.fakes.upstream import FakeUpstream
 
@@ -155,3 +156,30 @@ async def test_an_upstream_that_fails(autojump_clock: trio.testing.MockClock, tm
         assert await rig.sentence(name="a") == "api: no answer"
         rig.api.documents["things/a.json"] = b'{"a":1}'
         assert await rig.value(name="a") == {"a": 1}
+
+
+async def test_a_document_made_of_others(autojump_clock: trio.testing.MockClock, tmp_path: Path) -> None:
+    """Has their tags, is no fresher than those of them that can change, and is kept only where it says so."""
+    age, made = Entry(b"", -30.0, 50.0, tags=("upstream:other",)), Entry(b"", 0.0, 1e9, tags=("x",), immutable=True)
+
+    @dataclass
+    class Derived(FakeUpstream):
+        keep: bool = True
+
+        async def fetch(self, wanted: Wanted, validators: Validators | None = None) -> Fetched:
+            fetched = await super().fetch(wanted, validators)
+            return replace(fetched, sources=(age, made), keep=self.keep)
+
+    api = Derived(otherwise=b"1")
+    async with open_rig(tmp_path, "", api=api) as rig:
+        documents = rig.catalogue.documents
+        entry = await documents.get("api", Wanted("a"), Reading(Policy("s", ttl=100.0)))
+        assert (entry.stored_at, entry.fresh_until) == (-30.0, 50.0)
+        assert entry.tags == ("upstream:api", "upstream:other", "x")
+        assert entry.media_type == "application/json"
+        await documents.get("api", Wanted("a"), Reading(Policy("s", ttl=100.0)))
+        assert api.times("a") == 1
+        api.keep = False
+        for _ in range(2):
+            await documents.get("api", Wanted("b"), Reading(Policy("s", ttl=100.0)))
+        assert api.times("b") == 2

@@ -5,7 +5,7 @@ import pytest
 from tests.profile.folder import Folder
 
 PROFILE = """
-    strategies.s.ttl = "1m"
+    strategies.s = { ttl = "1m", stale_while_revalidate = "1m" }
     [upstreams.docs]
     type = "http"
     base_url = "https://example.org/{version}"
@@ -37,6 +37,20 @@ PROFILE = """
 def test_a_search_that_is_right(folder: Folder) -> None:
     """Has neither faults nor contradictions, and what it reads from is read by somebody."""
     assert folder.warnings(PROFILE) == []
+
+
+def test_settings_that_work_against_each_other(folder: Folder) -> None:
+    """Who waits longer than an index may take, and a strategy under which everybody waits for every rebuild."""
+    warned = folder.warnings(
+        PROFILE.replace('type = "search"', 'type = "search"\n    patience = "5m"').replace(
+            ', stale_while_revalidate = "1m"', ""
+        )
+    )
+    assert [each.partition("upstreams.")[2] for each in warned] == [
+        "find.patience: warning: a call may wait 5m for an index, which is given up after 5m",
+        "find.strategy: warning: whenever the index is stale, a call waits until every document has been looked at "
+        "again",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -320,6 +320,19 @@ async def test_without_a_registry_files_come_from_the_cdn(server: HttpServer) ->
             await upstream.fetch(Wanted("nothing.json", "3.20.6"))
 
 
+async def test_the_files_of_a_release_are_listed(registry: Registry, unused_url: str) -> None:
+    """Under the empty path, as a folder lists its own; the files that are kept come along. A CDN lists none."""
+    registry.publish(NAME, "3.20.6", PACKED)
+    async with opened(registry) as upstream:
+        fetched = await upstream.fetch(Wanted("", "3.20.6"))
+        assert [file["path"] for file in json.loads(fetched.body)["files"]] == sorted(FILES)
+        assert fetched.immutable
+        assert fetched.companions[Wanted(ENGLISH, "3.20.6")] == FILES[ENGLISH]
+    async with opened(None, environ={}, cdn=unused_url) as upstream:
+        with pytest.raises(UpstreamRejected, match="a CDN does not list a package's files"):
+            await upstream.fetch(Wanted("", "3.20.6"))
+
+
 async def test_a_cdn_listing_that_is_none(server: HttpServer) -> None:
     """The sentence says what is missing."""
     server.on("/list/@varlet/ui", answer(b"{}"))

@@ -6,9 +6,10 @@ what is shown of it. An index is never changed: it is built beside the old one a
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -206,6 +207,19 @@ def open_index(path: Path, fingerprint: str) -> Index | None:
     if connection is not None:
         connection.close()
     return None
+
+
+def prune(folder: Path, name: str, keep: int, in_use: Collection[Path]) -> None:
+    """Delete the oldest index files of the search `name` until `keep` are left; those in use stay.
+
+    They are of releases that nobody asks for any more, and of what the profile said before.
+    """
+    own = re.compile(rf"{re.escape(name)}-[0-9a-f]{{24}}\.search")
+    files = [path for path in folder.iterdir() if own.fullmatch(path.name)]
+    files.sort(key=lambda path: (path in in_use, path.stat().st_mtime_ns), reverse=True)
+    for path in files[keep:]:
+        if path not in in_use:
+            path.unlink(missing_ok=True)
 
 
 def _connected(path: Path) -> sqlite3.Connection:

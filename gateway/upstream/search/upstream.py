@@ -24,7 +24,7 @@ from gateway.pipeline.single_flight import SingleFlight
 from gateway.profile.units import format_duration
 from gateway.profile.upstreams.search import SearchUpstream
 from gateway.upstream.model import JSON, Fetched, Releases, Upstream, Validators, Wanted
-from gateway.upstream.search.index import FORMAT, Answer, Index, build, open_index, require_fts5
+from gateway.upstream.search.index import FORMAT, Answer, Index, build, open_index, prune, require_fts5
 from gateway.upstream.search.pages import Page
 from gateway.upstream.search.query import Query, parse
 from gateway.upstream.search.reading import Collection, Read, Reader
@@ -118,8 +118,13 @@ class Search:
         if known is not None:
             return known
 
+        in_use = [index.path for index in self._indexes.values() if index.path is not None]
+
         def work() -> Index:
-            return build(_texts(collection), fingerprint, self._file(version))
+            index = build(_texts(collection), fingerprint, self._file(version))
+            if index.path is not None:
+                prune(index.path.parent, self.name, self._section.max_releases, [*in_use, index.path])
+            return index
 
         try:
             index = await trio.to_thread.run_sync(work, limiter=self._builders)

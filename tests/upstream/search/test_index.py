@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.profile.upstreams.search import Weights
-from gateway.upstream.search.index import Index, build, open_index, require_fts5
+from gateway.upstream.search.index import Index, build, open_index, prune, require_fts5
 from gateway.upstream.search.pages import Page
 from gateway.upstream.search.query import parse
 from gateway.upstream.search.sections import text_of
@@ -187,6 +188,19 @@ def _search(index: Index) -> list[str]:
         return names(index, "+triggers")
     except sqlite3.ProgrammingError:
         return ["closed"]
+
+
+def test_old_files_are_deleted(tmp_path: Path) -> None:
+    """Of the same search only, the oldest first, and none that is in use."""
+    paths = [tmp_path / f"docs-{number:024x}.search" for number in range(4)]
+    for age, path in enumerate(paths):
+        path.touch()
+        os.utime(path, (1e9 - age, 1e9 - age))
+    others = [tmp_path / f"docs-more-{0:024x}.search", tmp_path / "docs-notes.search", tmp_path / "x.txt"]
+    for path in others:
+        path.touch()
+    prune(tmp_path, "docs", 2, [paths[3]])
+    assert sorted(tmp_path.iterdir()) == sorted([paths[0], paths[3], *others])
 
 
 def test_fts5_is_there() -> None:
