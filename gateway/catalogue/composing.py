@@ -37,6 +37,8 @@ class Source:
     upstream: str
     entry: Entry
     release: str | None = None
+    there: bool = True
+    """False for an optional one that is not there, which is null."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Composer:
     def __init__(self, name: str, section: ToolSection, budget: Budget | None) -> None:
         result = section.result
         self._name = name
+        self._aliases = tuple(section.documents)
         self._single = section.fetch is not None
         self._select = Selection(f"tools.{name}.result.select", result.select)
         text = RecordText(result.text, result.each) if result.text is not None else None
@@ -74,7 +77,8 @@ class Composer:
         return await trio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=_THREADS)
 
     def _compose(self, sources: Mapping[str, Source], arguments: Mapping[str, Any], key: str) -> Composed:
-        parts = {alias: parsed(source.upstream, source.entry) for alias, source in sources.items()}
+        read = {alias: parsed(each.upstream, each.entry) for alias, each in sources.items() if each.there}
+        parts = {alias: read.get(alias) for alias in self._aliases}
         releases = {alias: source.release for alias, source in sources.items() if source.release is not None}
         document = parts["document"] if self._single else parts
         value = self._select.of(document, arguments, releases)

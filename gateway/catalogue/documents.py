@@ -15,7 +15,7 @@ from gateway.pipeline.freshness import derived_entry, lifetime, new_entry, not_f
 from gateway.pipeline.model import Entry, Loaded, Outcome, Policy, Request, UpstreamFreshness
 from gateway.pipeline.pipeline import Pipeline
 from gateway.upstream.content import is_json, media_type_of
-from gateway.upstream.model import Upstream, Validators, Wanted
+from gateway.upstream.model import Releases, Upstream, Validators, Wanted
 
 LISTING = Wanted("", listing=True)
 """The document that lists an upstream's releases."""
@@ -61,26 +61,42 @@ class Documents:
 
     async def get(self, upstream: str, wanted: Wanted, reading: Reading) -> Entry:
         """The document; raises UpstreamError, also when it is remembered that there is no such document."""
-        source = self.upstreams[upstream]
-        load = partial(self._load, source, wanted, reading)
-        if not (reading.cached or wanted.listing):
-            return (await load(None)).entry
-        request = Request(_key(source, wanted, reading), reading.policy, load)
-        entry = (await self._pipeline.get(request, revalidate=reading.revalidate)).entry
+        entry = await self.find(upstream, wanted, reading)
         if entry.outcome is Outcome.NOT_FOUND:
             raise UpstreamNotFound(upstream, entry.payload.decode())
         return entry
+
+    async def find(self, upstream: str, wanted: Wanted, reading: Reading) -> Entry:
+        """The document, or the upstream's word that there is none, whose outcome says so; raises UpstreamError."""
+        source = self.upstreams[upstream]
+        load = partial(self._load, source, wanted, reading)
+        try:
+            if not (reading.cached or wanted.listing):
+                return (await load(None)).entry
+            request = Request(_key(source, wanted, reading), reading.policy, load)
+            return (await self._pipeline.get(request, revalidate=reading.revalidate)).entry
+        except UpstreamNotFound as error:  # a word of which the strategy keeps nothing holds for now
+            now = self._pipeline.clock()
+            return Entry(error.message.encode("utf-8", "replace"), now, now, outcome=Outcome.NOT_FOUND)
+
+    async def releases(self, upstream: str, reading: Reading) -> tuple[Entry, Releases]:
+        """The list of an upstream's releases, as it was kept and as it was understood.
+
+        Raises UpstreamError, UpstreamRejected where there is no such list.
+        """
+        try:
+            listing = await self.get(upstream, LISTING, reading)
+        except UpstreamNotFound as error:  # it is not the caller's document that is missing
+            raise UpstreamRejected(upstream, f"its releases can't be listed: {error.message}") from error
+        return listing, self.upstreams[upstream].releases(listing.payload)
 
     async def resolve(self, upstream: str, asked: str, reading: Reading) -> Release:
         """The exact release of an upstream for a release, a range or a dist-tag.
 
         Raises UnknownVersion, and UpstreamRejected where there is no list of releases.
         """
-        try:
-            listing = await self.get(upstream, LISTING, reading)
-        except UpstreamNotFound as error:  # it is not the caller's document that is missing
-            raise UpstreamRejected(upstream, f"its releases can't be listed: {error.message}") from error
-        name = self.upstreams[upstream].releases(listing.payload).resolve(asked)
+        listing, releases = await self.releases(upstream, reading)
+        name = releases.resolve(asked)
         return Release(name, None if name == asked else listing)
 
     def reader(self, policy: Policy) -> Callable[[str, Wanted, bool], Awaitable[Entry]]:

@@ -16,11 +16,13 @@ from gateway.catalogue.content import (
     sole_field,
 )
 from gateway.catalogue.documents import Documents, Reading, Release
+from gateway.catalogue.jsontext import to_json
+from gateway.catalogue.select import Selection
 from gateway.catalogue.template import as_text, header_template, path_template, text_template
-from gateway.errors import ToolError
-from gateway.pipeline.model import Entry
+from gateway.errors import ToolError, UnknownVersion
+from gateway.pipeline.model import Entry, Outcome
 from gateway.profile.fetch import Fetch as FetchSection
-from gateway.upstream.model import Wanted
+from gateway.upstream.model import JSON, Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,18 @@ class Got:
     """A document, and the release that it is of."""
 
     entry: Entry
+    """Of an optional document that is not there, what is known of that: its outcome says so."""
     release: Release | None
+
+    @property
+    def there(self) -> bool:
+        """Whether there is such a document."""
+        return self.entry.outcome is Outcome.OK
+
+    @property
+    def release_name(self) -> str | None:
+        """The release, by its name."""
+        return self.release.name if self.release is not None else None
 
     @property
     def sources(self) -> tuple[Entry, ...]:
@@ -41,9 +54,10 @@ class Got:
 class Fetch:
     """One document that a tool reads, with its templates compiled."""
 
-    def __init__(self, section: FetchSection) -> None:
+    def __init__(self, key: str, section: FetchSection) -> None:
         self.upstream = section.upstream
         self._section = section
+        self._when = Selection(f"{key}.when", section.when) if section.when is not None else None
         self._path = path_template(section.path)
         self._version = text_template(section.version) if section.version is not None else None
         self._query = Parameters(section.query)
@@ -52,15 +66,26 @@ class Fetch:
         self._form = Parameters(section.form)
         self._batch_key = text_template(section.batch_key) if section.batch_key is not None else None
 
-    async def get(self, documents: Documents, values: Mapping[str, Any], reading: Reading) -> Got:
-        """The document for these arguments; raises UpstreamError or ToolError."""
+    async def get(self, documents: Documents, values: Mapping[str, Any], reading: Reading) -> Got | None:
+        """The document for these arguments; None where it is not wanted for them. Raises UpstreamError or ToolError."""
+        if self._when is not None and not self._when.of(values, values):
+            return None
+        if self._section.releases:
+            listing, releases = await documents.releases(self.upstream, reading)
+            return Got(listing.but(payload=to_json(releases.document()), media_type=JSON), None)
         release = None
         if self._version is not None:
-            asked = self._version.fill(values)
-            release = await documents.resolve(self.upstream, asked, reading)
+            try:
+                release = await documents.resolve(self.upstream, self._version.fill(values), reading)
+            except UnknownVersion as error:
+                if not self._section.optional:
+                    raise
+                listing, _ = await documents.releases(self.upstream, reading)
+                return Got(listing.but(payload=str(error).encode(), outcome=Outcome.NOT_FOUND), None)
             values = {**values, "version": release.name}
         wanted = self._wanted(values, release.name if release is not None else None)
-        return Got(await documents.get(self.upstream, wanted, reading), release)
+        read = documents.find if self._section.optional else documents.get
+        return Got(await read(self.upstream, wanted, reading), release)
 
     def _wanted(self, values: Mapping[str, Any], release: str | None) -> Wanted:
         section = self._section

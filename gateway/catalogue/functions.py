@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
+from urllib.parse import quote
 
 from jmespath import functions
 
 from gateway.catalogue import versions
 from gateway.catalogue.difference import difference
+from gateway.catalogue.jsontext import strict_json
 from gateway.catalogue.records import filled
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W_a-zA-Z\d]+")
@@ -101,6 +104,30 @@ class Functions(functions.Functions):  # type: ignore[misc]  # jmespath has no t
     @_takes("string", "string")
     def _func_split(self, text: str, separator: str) -> list[str]:
         return text.split(separator) if separator else [text]
+
+    @_takes("string")
+    def _func_lines(self, text: str) -> list[str]:
+        return text.splitlines()
+
+    @_takes("string")
+    def _func_base64(self, text: str) -> str:
+        return base64.b64encode(text.encode("utf-8", "replace")).decode()
+
+    @_takes("string")
+    def _func_url_encode(self, text: str) -> str:
+        return quote(text.encode("utf-8", "replace"), safe="")
+
+    @_takes("any")
+    def _func_json(self, value: Any) -> str:
+        return strict_json(value)
+
+    @_takes("array")
+    def _func_unique(self, values: list[Any]) -> list[Any]:
+        """Each value once, in the order of the array; 1, 1.0 and true are three."""
+        found: dict[str, Any] = {}
+        for value in values:
+            found.setdefault(strict_json(value, sort_keys=True), value)
+        return list(found.values())
 
     @_takes("object", "string")
     def _func_get(self, value: dict[str, Any], name: str) -> Any:

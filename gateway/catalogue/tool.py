@@ -69,7 +69,15 @@ class Tool:
         self._composer = Composer(name, section, budget)
         self.pager = self._composer.pager
         self.definition = _definition(name, section, self.arguments.schema, self._composer.output)
-        self._fetches = {alias: Fetch(fetch) for alias, fetch in section.documents.items()}
+        at = f"tools.{name}"
+        single = section.fetch is not None
+        self._fetches = {
+            alias: Fetch(f"{at}.fetch" if single else f"{at}.fetches.{alias}", fetch)
+            for alias, fetch in section.documents.items()
+        }
+        self._derived = {
+            value: Selection(f"{at}.derive.{value}", expression) for value, expression in section.derive.items()
+        }
         self._tags = tuple(text_template(tag) for tag in section.tags)
         self._invalidates = tuple(text_template(tag) for tag in section.invalidates)
         self._missing = text_template(section.result.missing) if section.result.missing is not None else None
@@ -99,6 +107,7 @@ class Tool:
 
         `key` is the call's, which the cursors of a long answer are bound to.
         """
+        arguments = self._with_derived(arguments)
         try:
             fetched = await self._fetch(documents, arguments, reading)
         except UpstreamNotFound:
@@ -108,7 +117,7 @@ class Tool:
         release = next((got.release for got in fetched.values() if got.release is not None), None)
         values = arguments if release is None else {**arguments, "version": release.name}
         sources = {
-            alias: Source(self._fetches[alias].upstream, got.entry, got.release.name if got.release else None)
+            alias: Source(self._fetches[alias].upstream, got.entry, got.release_name, got.there)
             for alias, got in fetched.items()
         }
         composed = await self._composer.of(sources, values, key)
@@ -122,15 +131,18 @@ class Tool:
         return Rendered(composed.payload, tuple(sorted(tags)), changing)
 
     async def _fetch(self, documents: Documents, arguments: Mapping[str, Any], reading: Reading) -> dict[str, Got]:
-        """Every document, in parallel; raises the first failure in the order of declaration."""
+        """Every document that is wanted, in parallel; raises the first failure in the order of declaration."""
         fetched: dict[str, Got] = {}
         failures: dict[str, GatewayError] = {}
 
         async def one(alias: str, fetch: Fetch) -> None:
             try:
-                fetched[alias] = await fetch.get(documents, arguments, reading)
+                got = await fetch.get(documents, arguments, reading)
             except GatewayError as error:
                 failures[alias] = error
+                return
+            if got is not None:
+                fetched[alias] = got
 
         async with trio.open_nursery() as nursery:
             for alias, fetch in self._fetches.items():
@@ -138,7 +150,13 @@ class Tool:
         for alias in self._fetches:
             if alias in failures:
                 raise failures[alias]
-        return {alias: fetched[alias] for alias in self._fetches}
+        return {alias: fetched[alias] for alias in self._fetches if alias in fetched}
+
+    def _with_derived(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The arguments, and what the profile makes of them: no part of the key, since they follow from it."""
+        if not self._derived:
+            return arguments
+        return {**arguments, **{name: each.of(arguments, arguments) for name, each in self._derived.items()}}
 
     async def _say_missing(
         self,
@@ -164,6 +182,8 @@ class Tool:
         try:
             if nearest.fetch is not None:
                 got = await nearest.fetch.get(documents, values, replace(reading, revalidate=False))
+                if got is None or not got.there:
+                    return []
                 document = parsed(nearest.fetch.upstream, got.entry)
             found = nearest.names.of(document, values)
         except GatewayError:  # a suggestion is a courtesy; what is missing is said without it
@@ -179,8 +199,9 @@ def _compile_nearest(name: str, section: ToolSection) -> _Nearest | None:
     nearest = section.result.nearest
     if nearest is None:
         return None
-    fetch = Fetch(nearest.fetch) if nearest.fetch is not None else None
-    return _Nearest(fetch, Selection(f"tools.{name}.result.nearest.of", nearest.of), nearest.to, nearest.max)
+    key = f"tools.{name}.result.nearest"
+    fetch = Fetch(f"{key}.fetch", nearest.fetch) if nearest.fetch is not None else None
+    return _Nearest(fetch, Selection(f"{key}.of", nearest.of), nearest.to, nearest.max)
 
 
 def _definition(
@@ -203,7 +224,7 @@ def _definition(
 
 
 def _fingerprint(section: ToolSection, identities: Mapping[str, str], budget: Budget | None) -> str:
-    about = section.model_dump(mode="json", exclude={"title", "description", "annotations", "strategy"})
+    about = section.model_dump(mode="json", exclude={"defaults", "title", "description", "annotations", "strategy"})
     sources = {fetch.upstream: identities[fetch.upstream] for fetch in section.documents.values()}
     text = orjson.dumps(
         [FORMAT, about, sources, budget and [budget.max_output, budget.arrays]], option=orjson.OPT_SORT_KEYS

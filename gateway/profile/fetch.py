@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from gateway.profile.pages import Pages
-from gateway.profile.section import Json, Name, Section, Template, expected
+from gateway.profile.section import Expression, Json, Name, Section, Template, expected
 from gateway.profile.templates import TemplateSyntaxError, parse_template
 
 WITH_CONTENT = ("POST", "PUT", "PATCH")  # elsewhere it has no meaning (RFC 9110, section 9.3)
@@ -65,10 +65,16 @@ class Fetch(Section):
 
     upstream: Name
     """The name of an `[upstreams.NAME]`."""
-    path: Template
+    path: Template = ""
     """The document's path: each value is one path segment, encoded."""
     version: Template | None = None
     """A release, a range or a dist-tag; `{version}` in `path` and `base_url` is then the resolved release."""
+    releases: bool = False
+    """The document is the list of the upstream's releases: `{"tags": {…}, "versions": […]}`, newest first."""
+    when: Expression | None = None
+    """JMESPath over the arguments; where it gives nothing, the document is not asked for, and is null."""
+    optional: bool = False
+    """Where there is no such document or release, it is null; without this, the call says that it is missing."""
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
     """The request's method. Answers to a POST are cached too, where the tool is read-only."""
     query: dict[str, Template] = {}
@@ -90,6 +96,12 @@ class Fetch(Section):
     """What becomes of HTML."""
     pages: Pages | None = None
     """The answer comes in pages; the document is `items` of all of them."""
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> Self:
+        if "path" not in self.model_fields_set and not self.releases:
+            raise expected("the key path, or releases = true", found="neither")
+        return self
 
     @model_validator(mode="after")
     def _content_has_a_meaning(self) -> Self:

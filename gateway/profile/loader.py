@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gateway.errors import ProfileError
 from gateway.profile.consistency import contradictions
+from gateway.profile.defaults import with_defaults
 from gateway.profile.extends import Lineage
 from gateway.profile.faults import Advice, Fault, Finding
 from gateway.profile.interpolation import interpolate
@@ -18,7 +19,6 @@ from gateway.profile.profile import Profile
 from gateway.profile.references import Declared, broken_references
 from gateway.profile.search import Search
 from gateway.profile.tree import Node, Origin, from_source, merge, place_advice, place_fault, plain, walk
-from gateway.profile.upstreams import KINDS
 from gateway.profile.upstreams.authentication import SECRETS
 from gateway.profile.validation import salvage, validate
 
@@ -70,8 +70,9 @@ def load_profile(
     root = Node({key: node for key, node in root.value.items() if key != "extends"}, root.origin)
     root, misplaced = override(root, environ, overrides)
     root, unfilled = interpolate(root, environ)
-    root = _with_upstream_defaults(root)
+    root, undefined = with_defaults(root)
     profile, findings = _check(root, [*unfilled, *_exposed(root)], complete=not lineage.faults)
+    findings += undefined if not lineage.faults else []
     placed = (place_fault(root, finding) for finding in findings)
     faults = _once([*lineage.faults, *misplaced, *placed], [source.name for source in lineage.sources])
     if faults or profile is None:
@@ -126,33 +127,10 @@ def _within(finding: Finding, unfilled: Iterable[Finding]) -> bool:
     return any(finding.path[: len(other.path)] == other.path for other in unfilled)
 
 
-def _with_upstream_defaults(root: Node) -> Node:
-    """The tree with `[upstream_defaults]` under every `[upstreams.NAME]`, as far as its kind has those keys."""
-    defaults, upstreams = root.value.get("upstream_defaults"), root.value.get("upstreams")
-    if defaults is None or upstreams is None or not isinstance(upstreams.value, dict):
-        return root
-    if not isinstance(defaults.value, dict):
-        return root
-    filled = {
-        name: merge(_defaults_of_kind(defaults, node), node) if isinstance(node.value, dict) else node
-        for name, node in upstreams.value.items()
-    }
-    return Node({**root.value, "upstreams": Node(filled, upstreams.origin)}, root.origin)
-
-
-def _defaults_of_kind(defaults: Node, upstream: Node) -> Node:
-    kind = upstream.value.get("type")
-    section = KINDS.get(kind.value) if kind is not None and isinstance(kind.value, str) else None
-    if section is None:
-        return defaults
-    known = {key: node for key, node in defaults.value.items() if key in section.model_fields}
-    return Node(known, defaults.origin)
-
-
 def _once(faults: Iterable[Fault], files: Sequence[str]) -> list[Fault]:
     """Each fault once, in the order of `files` and lines; those of variables and options come first.
 
-    One of `[upstream_defaults]` is found again in every upstream.
+    One of `[upstream_defaults]` is found again in every upstream, one of `[tool_defaults.NAME]` in every tool.
     """
     seen: dict[tuple[object, ...], Fault] = {}
     for fault in faults:

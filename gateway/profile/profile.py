@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.profile.federation import Federation
-from gateway.profile.section import Name, Section
+from gateway.profile.section import Json, Name, Section
 from gateway.profile.serving import Admin, Logging, Server
 from gateway.profile.tiers import Cache, Strategy
 from gateway.profile.tools import Tool, Warm
@@ -33,6 +33,8 @@ class Profile(Section):
     """Where documents come from, by name."""
     federation: Federation = Federation()
     """What other MCP servers offer."""
+    tool_defaults: dict[Name, dict[str, Json]] = {}
+    """What several tools start from, by name: parts of a `[tools.NAME]`, for those that name it in `defaults`."""
     tools: dict[Name, Tool] = {}
     """What agents can call, by name."""
     warm: Warm = Warm()

@@ -41,6 +41,9 @@ class Nearest(Section):
     """Most names to suggest."""
 
 
+Argument = Annotated[str, *matching("[A-Za-z_][A-Za-z0-9_-]*", "a plain name, since templates hold it in braces")]
+"""The name of an argument, or of a value like one."""
+
 Way = Annotated[str, *matching(r"[^.]+(\.[^.]+)*", 'the way to an array, such as "components" or "a.b"')]
 """The names of members on the way to a value."""
 
@@ -82,6 +85,8 @@ class Annotations(Section):
 class Tool(Section):
     """One tool: what it takes, what it reads, what it answers."""
 
+    defaults: tuple[Name, ...] = Field(default=(), strict=False)
+    """The `[tool_defaults.NAME]` that this tool starts from; of two, the later one wins."""
     title: str = ""
     """A name for people."""
     annotations: Annotations = Annotations()
@@ -100,6 +105,8 @@ class Tool(Section):
     """JSON Schema of the structured content."""
     normalize: dict[str, Expression] = {}
     """Per argument, JMESPath over the arguments to the spelling that is looked up and cached."""
+    derive: dict[Argument, Expression] = {}
+    """More values for templates and `arg()`, by name: JMESPath over the normalised arguments."""
     fetch: Fetch | None = None
     """The document that the answer is made of."""
     fetches: dict[Name, Fetch] = {}
@@ -109,9 +116,11 @@ class Tool(Section):
 
     @model_validator(mode="after")
     def _reads_something(self) -> Self:
-        if (self.fetch is None) == (not self.fetches):
-            found = "both" if self.fetches else "neither"
-            raise expected("either `fetch` (one document) or `fetches` (several, by name)", found=found)
+        if self.fetch is not None and self.fetches:
+            raise expected("either `fetch` (one document) or `fetches` (several, by name)", found="both")
+        if not self.documents and self.result.select == Result().select:
+            what = "`fetch`, `fetches`, or a `result.select` that makes the answer of the arguments alone"
+            raise expected(what, found="none")
         return self
 
     @property

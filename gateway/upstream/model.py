@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from gateway.pipeline.directives import SILENT, Directives
 from gateway.pipeline.model import Entry
@@ -108,6 +108,9 @@ class Releases(Protocol):
 
     def resolve(self, asked: str) -> str:
         """The exact release for a release, range or dist-tag; raises UnknownVersion with the newest ones."""
+
+    def document(self) -> dict[str, Any]:
+        """All of them as a document: `{"tags": {tag: release}, "versions": [release, …]}`, newest first."""
 
 
 class Upstream(Protocol):

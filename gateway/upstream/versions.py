@@ -55,6 +55,10 @@ class SemanticReleases:
         stable_first = sorted(self._newest_first, key=lambda release: not release.stable)
         return tuple(release.name for release in stable_first[:NEWEST_SHOWN])
 
+    def document(self) -> dict[str, Any]:
+        """All of them as a document: `{"tags": {tag: release}, "versions": [release, …]}`, newest first."""
+        return {"tags": self._tags, "versions": [release.name for release in self._newest_first]}
+
     def resolve(self, asked: str) -> str:
         """The release that `asked` names: itself, a dist-tag, or the best one in a range such as `^3.9` or `3.x`.
 

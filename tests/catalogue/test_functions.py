@@ -134,3 +134,21 @@ def test_values_that_do_not_fit(expression: str) -> None:
     """What a function can't use is an error of the expression with its key."""
     with pytest.raises(UpstreamInvalid, match=r"^test: "):
         Selection("test", expression).of(["a", "b"], {})
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("lines('')", []),
+        ("base64('<p>按钮</p>')", "PHA+5oyJ6ZKuPC9wPg=="),
+        ("url_encode('a b/ü?')", "a%20b%2F%C3%BC%3F"),
+        ('json({"App.vue": `"<p>按</p>"`})', '{"App.vue":"<p>按</p>"}'),
+        ('unique(`[1, true, 1.0, 1, "1", null, {}, {}]`)', [1, True, 1.0, "1", None, {}]),
+    ],
+)
+def test_spellings_of_values(expression: str, expected: Any) -> None:
+    """Values as text of other kinds, and each value once; what JSON tells apart stays apart."""
+    found = Selection("test", expression).of({}, {})
+    assert found == expected
+    assert list(map(type, found)) == list(map(type, expected))
+    assert Selection("test", "lines(@)").of("a\r\nb\n\nc", {}) == ["a", "b", "", "c"]

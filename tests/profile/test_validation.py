@@ -119,7 +119,8 @@ TOOL = """
         ),
         (
             "",
-            "6:1: tools.t: expected either `fetch` (one document) or `fetches` (several, by name), found neither",
+            "6:1: tools.t: expected `fetch`, `fetches`, or a `result.select` that makes the answer of the arguments "
+            "alone, found none",
         ),
         (
             "fetch = { upstream = 'u', path = 'a' }\nfetches.a = { upstream = 'u', path = 'a' }",

@@ -53,6 +53,12 @@ SELECT pages.path, pages.title, pages.fields, sections.headings, sections.body, 
 FROM words JOIN sections ON sections.id = words.rowid JOIN pages ON pages.id = sections.page
 WHERE words MATCH ? AND words.rowid = ?
 """
+_ALL = """
+SELECT pages.path, pages.title, pages.fields, sections.headings, sections.body, sections.code
+FROM pages LEFT JOIN sections ON sections.id = (SELECT min(id) FROM sections WHERE page = pages.id)
+WHERE true {filters} ORDER BY pages.path LIMIT ? OFFSET ?
+"""
+_NARROWED = " AND {page} IN (SELECT page FROM fields WHERE name = ? AND value = ?)"
 _MORE_SECTIONS = 0.2
 """What a page's second best section adds to its score; the third adds the square of it, and so on. Measured with the
 questions of terms.py: the best section alone finds two right pages less, half of each next one three."""
@@ -113,6 +119,8 @@ class Index:
                 self._busy.release()
 
     def _search(self, query: Query, filters: Mapping[str, str], weights: Weights, limit: int, offset: int) -> Answer:
+        if query.everything:
+            return self._all(filters, limit, offset)
         expression = query.expression(self._is_known)
         if expression is None:
             return Answer(0, ())
@@ -126,7 +134,7 @@ class Index:
     ) -> tuple[dict[int, float], dict[int, int]]:
         """Score and best section of every page that is found."""
         weighing = (weights.name, weights.title, weights.headings, weights.body, weights.code)
-        narrowed = " AND sections.page IN (SELECT page FROM fields WHERE name = ? AND value = ?)" * len(filters)
+        narrowed = _NARROWED.format(page="sections.page") * len(filters)
         values = [text for pair in filters.items() for text in pair]
         rows = self._connection.execute(_BEST.format(filters=narrowed), (*weighing, expression, *values))
         of_page: dict[int, list[tuple[float, int]]] = {}
@@ -139,6 +147,14 @@ class Index:
         }
         return scores, {page: found[0][1] for page, found in of_page.items()}
 
+    def _all(self, filters: Mapping[str, str], limit: int, offset: int) -> Answer:
+        """The pages with these fields in the order of their paths, each with its first section."""
+        narrowed = _NARROWED.format(page="pages.id") * len(filters)
+        values = [text for pair in filters.items() for text in pair]
+        (total,) = self._connection.execute(f"SELECT count(*) FROM pages WHERE true {narrowed}", values).fetchone()  # noqa: S608  # our own words
+        rows = self._connection.execute(_ALL.format(filters=narrowed), (*values, limit, offset))
+        return Answer(total, tuple(_unmarked(row) for row in rows))
+
     def _found(self, expression: str, section: int, score: float) -> Found:
         row = self._connection.execute(_SHOWN, (expression, section)).fetchone()
         path, title, fields, headings, body, code, marked_body, marked_code = row
@@ -148,6 +164,12 @@ class Index:
     def _is_known(self, phrase: Phrase) -> bool:
         asked = self._connection.execute("SELECT 1 FROM words WHERE words MATCH ? LIMIT 1", (str(phrase),))
         return asked.fetchone() is not None
+
+
+def _unmarked(row: Sequence[str | None]) -> Found:
+    path, title, fields, headings, body, code = row
+    shown = orjson.loads(fields or "{}"), orjson.loads(headings or "[]")
+    return Found(path or "", title or "", *shown, body or "", code or "", "", "", 0.0)
 
 
 def require_fts5() -> None:

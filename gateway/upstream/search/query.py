@@ -6,6 +6,7 @@
     +word                 has to be there
     -word  -"a phrase"    must not be there
     "a b" OR +c           one of them has to be there
+                          nothing: every text, in the order of their paths
 
 Whatever does not follow it is read as words, so that no query is an error.
 """
@@ -52,6 +53,8 @@ class Query:
     excluded: tuple[Phrase, ...]
     problem: str | None = None
     """What was not taken as it was written, as a sentence."""
+    everything: bool = False
+    """Nothing is asked for in particular: the text is blank."""
 
     def expression(self, is_known: Callable[[Phrase], bool]) -> str | None:
         """What to MATCH; None when nothing is asked for. `is_known` tells whether a phrase is anywhere at all."""
@@ -68,6 +71,8 @@ def parse(text: str, stop_words: Collection[str] = ()) -> Query:
     """The query that `text` means; never fails, and takes time linear in MAX_LENGTH whatever `text` is."""
     problems = [f"only the first {MAX_LENGTH} characters were read"] if len(text) > MAX_LENGTH else []
     text = _UNREADABLE.sub(" ", text[:MAX_LENGTH])
+    if not text.strip():
+        return Query((), (), (), everything=True)
     words: list[Phrase] = []
     clauses: list[list[Phrase]] = []
     excluded: list[Phrase] = []

@@ -50,7 +50,7 @@ def test_what_fts5_is_asked(text: str, expected: str | None) -> None:
     ("text", "problem"),
     [
         ("button", None),
-        ("", "there is no word to look for"),
+        (" ", None),
         ("?!", "there is no word to look for"),
         ("-button", "there is no word to look for beside those that must not be there"),
         ('button "loading', 'a " was never closed'),

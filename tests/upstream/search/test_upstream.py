@@ -60,6 +60,17 @@ async def test_what_is_asked_for() -> None:
         }
 
 
+async def test_nothing_in_particular() -> None:
+    """A blank query lists every page in the order of paths, with its beginning; fields and limits hold."""
+    async with open_rig() as rig:
+        answer = await rig.answer(" ")
+        assert [hit["path"] for hit in answer["hits"]] == sorted(hit["path"] for hit in answer["hits"])
+        assert answer["total"] == len(answer["hits"]) > 1
+        assert answer["problem"] is None
+        assert await rig.titles("", name="input") == ["Input"]
+        assert await rig.titles("", limit="1", offset="1") == [answer["hits"][1]["title"]]
+
+
 async def test_who_asks_for_something_else_is_refused() -> None:
     """A path, headers, a limit that is no number: the profile's check keeps them away already."""
     async with open_rig() as rig:
