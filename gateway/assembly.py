@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, assert_never
 import structlog
 import trio
 
-from gateway.catalogue.catalogue import Catalogue, policy_of
+from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.documents import Documents
+from gateway.catalogue.policies import policy_of
 from gateway.catalogue.template import path_glob
 from gateway.errors import TierError
 from gateway.pipeline.clock import Clock
@@ -102,7 +103,7 @@ async def open_gateway(
         pipeline.listen(warmer.purged)
         gateway = Gateway(profile, catalogue, pipeline, memory, disk, warmer, Changes())
         for server in servers:
-            server.changed = partial(_new_definitions, gateway)
+            server.changed = partial(_new_definitions, gateway, server.name)
         await _start_working_ahead(stack, gateway, ahead=ahead)
         yield gateway
 
@@ -135,15 +136,15 @@ async def _start_working_ahead(stack: AsyncExitStack, gateway: Gateway, *, ahead
 
 async def _new_release(gateway: Gateway, upstream: str, _before: str, _latest: str) -> None:
     """What depends on which release is the latest is stale now; an old answer may still stand in for a failure."""
-    await _made_stale(gateway, f"floating:{upstream}")
+    await _made_stale(gateway, upstream, f"floating:{upstream}")
 
 
 async def _files_changed(gateway: Gateway, upstream: str) -> None:
     """What was made of the folder's files is stale now: the next request looks at each again."""
-    await _made_stale(gateway, f"upstream:{upstream}")
+    await _made_stale(gateway, upstream, f"upstream:{upstream}")
 
 
-async def _made_stale(gateway: Gateway, tag: str) -> None:
+async def _made_stale(gateway: Gateway, upstream: str, tag: str) -> None:
     try:
         await gateway.pipeline.purge(Selector("tag", tag), soft=True)
     except TierError:
@@ -151,12 +152,12 @@ async def _made_stale(gateway: Gateway, tag: str) -> None:
             raise
     finally:
         gateway.warmer.request()
-        gateway.changes.announce()
+        gateway.changes.announce(upstream)
 
 
-def _new_definitions(gateway: Gateway) -> None:
+def _new_definitions(gateway: Gateway, server: str) -> None:
     gateway.catalogue.refresh()
-    gateway.changes.announce()
+    gateway.changes.announce(server)
 
 
 async def _start_servers(stack: AsyncExitStack, profile: Profile, environ: Mapping[str, str]) -> list[McpServer]:

@@ -2,47 +2,29 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
-from gateway.catalogue.documents import Documents, Reading
+from gateway.catalogue.calls import ToolCalls
+from gateway.catalogue.documents import Documents
 from gateway.catalogue.federated import Asking, FederatedCalls
 from gateway.catalogue.federation import Federation, Strategies
 from gateway.catalogue.listing import Listing
-from gateway.catalogue.pages import NEXT_CURSOR
-from gateway.catalogue.result import PROVENANCE, CallResult, provenance, render_error, with_meta
+from gateway.catalogue.policies import asked_for, policy_of
+from gateway.catalogue.prompts import Prompts
+from gateway.catalogue.resources import Resources
+from gateway.catalogue.result import CallResult, render_error
 from gateway.catalogue.tool import Tool
-from gateway.errors import TierError, ToolError, UnknownTool, UpstreamError
-from gateway.pipeline.freshness import Verdict, derived_entry, judge
-from gateway.pipeline.invalidation import Selector
-from gateway.pipeline.model import (
-    Answer,
-    Entry,
-    Horizon,
-    Loaded,
-    Negative,
-    Policy,
-    Priority,
-    Request,
-    Status,
-    UpstreamFreshness,
-)
+from gateway.errors import ToolError, UnknownTool, UpstreamError
+from gateway.pipeline.model import Horizon
 from gateway.pipeline.pipeline import Pipeline
-from gateway.profile.budget import CURSOR, budget_of
+from gateway.profile.budget import budget_of
 from gateway.profile.profile import Profile
-from gateway.profile.tiers import Strategy
 from gateway.upstream.mcp.model import NOBODY, Channel, UpstreamRefused
 from gateway.upstream.model import Upstream
 
 if TYPE_CHECKING:
     from gateway.upstream.mcp.server import McpServer
-
-log = structlog.get_logger(__name__)
 
 
 class Catalogue:
@@ -60,23 +42,33 @@ class Catalogue:
     ) -> None:
         policies = {name: policy_of(name, strategy) for name, strategy in profile.strategies.items()}
         identities = {name: upstream.identity for name, upstream in upstreams.items()}
-        self._pipeline = pipeline
         self.documents = Documents(pipeline, upstreams)
+        self._calls = ToolCalls(pipeline, self.documents)
         self.tools = {}
         for name, section in profile.tools.items():
             directives = profile.strategies[section.strategy].call_directives
             budget = budget_of(section, profile.server.max_output)
             self.tools[name] = Tool(name, section, policies[section.strategy], identities, directives, budget)
 
+        self.resources = Resources(profile, self.tools, self._calls, pipeline.clock)
+        self._prompts = Prompts(profile.prompts, self.tools, self._calls, self.read)
         allowed = {name: strategy.call_directives for name, strategy in profile.strategies.items()}
         self.federation = Federation(servers, Strategies(policies, allowed))
         self._federated = FederatedCalls(self.federation, pipeline)
-        self._kinds = frozenset(kind for server in servers for kind in server.section.federate)
+        self._kinds = {kind for server in servers for kind in server.section.federate}
+        self._kinds |= {"resources"} if profile.resources else set()
+        self._kinds |= {"prompts"} if profile.prompts else set()
+        self._declared: dict[str, tuple[Mapping[str, Any], ...]] = {
+            "tools": tuple(tool.definition for tool in self.tools.values()),
+            "resources": self.resources.definitions,
+            "templates": self.resources.templates,
+            "prompts": self._prompts.definitions,
+        }
         self.refresh()
 
     def refresh(self) -> None:
         """Take over what the MCP servers offer now."""
-        self.federation.rebuild(self.tools)
+        self.federation.rebuild({"tools": self.tools, "prompts": self._prompts.names})
 
     @property
     def definitions(self) -> Sequence[Mapping[str, Any]]:
@@ -89,8 +81,7 @@ class Catalogue:
 
     def listing(self, kind: str) -> Listing:
         """What is listed of a kind: "tools", "resources", "templates" or "prompts"; what is declared comes first."""
-        declared = tuple(tool.definition for tool in self.tools.values()) if kind == "tools" else ()
-        return Listing(declared).and_then(self.federation.listing(kind))
+        return Listing(self._declared[kind]).and_then(self.federation.listing(kind))
 
     def input_schema(self, name: str) -> Mapping[str, Any] | None:
         """The JSON Schema of a tool's arguments; None where there is no such tool."""
@@ -121,32 +112,25 @@ class Catalogue:
         tool = self.tools.get(name)
         if tool is None:
             return await self._call_federated(name, arguments, Asking(caller, channel, meta or {}, answers or {}))
-        try:
-            completed = tool.arguments.complete(arguments)
-            cursor = completed.pop(CURSOR, None) if tool.pager is not None else None
-            policy = asked_for(tool.policy, tool.directives, meta or {})
-            reading = Reading(policy if horizon is None else replace(policy, horizon=horizon), caller=caller)
-            key = tool.key(completed, reading.owner)  # also where nothing is cached: it refuses what JSON can't hold
-            answer = await self._answer(tool, key, completed, arguments or {}, reading)
-            payload, following = answer.entry.payload, None
-            if tool.pager is not None:
-                payload, following = tool.pager.page(payload, key, cursor or None)
-        except (ToolError, UpstreamError) as error:
-            return CallResult(render_error(str(error)), message=str(error))
-        about: dict[str, Any] = {PROVENANCE: provenance(answer, self._pipeline.clock())}
-        if following is not None:
-            about[NEXT_CURSOR] = following
-        return CallResult(with_meta(payload, about), answer=answer)
+        return await self._calls.call(tool, arguments, caller=caller, meta=meta, horizon=horizon)
 
     async def read(self, uri: str, asking: Asking) -> Mapping[str, Any]:
         """The contents of a resource, for how long they hold and for whom.
 
-        Raises UnknownResource, ToolError for one that is set aside, and UpstreamError.
+        Raises UnknownResource, ToolError for one that can't be made or is set aside, and UpstreamError.
         """
+        if self.resources.has(uri):
+            return await self.resources.read(uri, asking.caller)
         return await self._federated.read(uri, asking)
 
     async def prompt(self, name: str, arguments: Mapping[str, Any] | None, asking: Asking) -> Mapping[str, Any]:
-        """A prompt, filled in; raises UnknownPrompt, ToolError for one that is set aside, and UpstreamError."""
+        """A prompt, filled in.
+
+        Raises UnknownPrompt, ToolError for arguments that it can't be made of and for one that is set aside, and
+        UpstreamError.
+        """
+        if name in self._prompts.names:
+            return await self._prompts.fill(name, arguments or {}, asking)
         return await self._federated.prompt(name, arguments, asking)
 
     async def complete(self, ref: Mapping[str, Any], rest: Mapping[str, Any], asking: Asking) -> Mapping[str, Any]:
@@ -154,7 +138,14 @@ class Catalogue:
 
         Raises UnknownPrompt, UnknownResource, ToolError for one that is set aside, and UpstreamError.
         """
-        return await self._federated.complete(ref, rest, asking)
+        declared = self._prompts if ref["type"] == "ref/prompt" else self.resources
+        values = await declared.complete(ref, rest, asking.caller)
+        return values if values is not None else await self._federated.complete(ref, rest, asking)
+
+    @property
+    def completes(self) -> bool:
+        """Whether there is anything that can be completed, or may ever be."""
+        return bool(self.federation.servers) or self.resources.completes or self._prompts.completes
 
     async def _call_federated(self, name: str, arguments: Mapping[str, Any] | None, asking: Asking) -> CallResult:
         try:
@@ -167,85 +158,3 @@ class Catalogue:
             raise
         except (ToolError, UpstreamError) as error:
             return CallResult(render_error(str(error)), message=str(error))
-
-    async def _answer(
-        self, tool: Tool, key: str, arguments: Mapping[str, Any], given: Mapping[str, Any], reading: Reading
-    ) -> Answer:
-        load = partial(self._load, tool, key, arguments, given, reading)
-        if tool.cached:
-            return await self._pipeline.get(Request(key, reading.policy, load))
-        # What changes something is done once for each call, and nobody else gets its answer.
-        answer = Answer((await load(None)).entry, Status.MISS, "upstream")
-        for tag in tool.invalidated(arguments):
-            try:
-                await self._pipeline.purge(Selector("tag", tag))
-            except TierError as error:  # the upstream has done it; that the cache may lag is the operator's to know
-                log.error("invalidation failed", tool=tool.name, tag=tag, error=str(error))  # noqa: TRY400
-        return answer
-
-    async def _load(
-        self,
-        tool: Tool,
-        key: str,
-        arguments: Mapping[str, Any],
-        given: Mapping[str, Any],
-        reading: Reading,
-        stale: Entry | None,
-    ) -> Loaded:
-        # To refresh a stale result from stale documents would make nothing fresher.
-        reading = replace(reading, revalidate=stale is not None, cached=tool.cached)
-        rendered = await tool.answer(self.documents, arguments, given, reading, key)
-        now = self._pipeline.clock()
-        tags = (f"tool:{tool.name}", f"strategy:{tool.policy.name}", *rendered.tags)
-        entry = derived_entry(
-            rendered.payload,
-            tool.policy,
-            rendered.sources,
-            now,
-            draw=random.random(),  # noqa: S311  # jitter is no secret
-            tags=tags,
-        )
-        return Loaded(entry, keep=judge(entry, tool.policy, now) is Verdict.FRESH)
-
-
-def asked_for(policy: Policy, directives: Collection[str], meta: Mapping[str, Any]) -> Policy:
-    """A tool's policy, made stricter by what the call's `_meta` asks for and the strategy's `directives` allow.
-
-    `{"gateway/cache": {"no-cache": true}}` wants the upstream to be asked, `{"max-age": 60}` nothing older than that
-    (RFC 9111, section 5.2.1). What is not allowed is ignored, as caches do; what makes no sense is a ToolError.
-    """
-    asked = meta.get(PROVENANCE)
-    if asked is None:
-        return policy
-    known = isinstance(asked, Mapping) and not set(asked) - {"no-cache", "max-age"}
-    age = asked.get("max-age", 0) if known else None
-    if (
-        not isinstance(age, int | float)
-        or isinstance(age, bool)
-        or not age >= 0
-        or not isinstance(asked.get("no-cache", False), bool)
-    ):
-        raise ToolError(f'_meta["{PROVENANCE}"]: expected {{"no-cache": true}} or {{"max-age": seconds}}')
-    if asked.get("no-cache", False) and "no-cache" in directives:
-        policy = policy.at_most(0.0)
-    if "max-age" in asked and "max-age" in directives:
-        policy = policy.at_most(min(policy.max_age, float(age)))
-    return policy
-
-
-def policy_of(name: str, strategy: Strategy) -> Policy:
-    """A `[strategies.NAME]` as the pipeline needs it."""
-    negative = strategy.negative
-    return Policy(
-        name,
-        strategy.ttl,
-        strategy.stale_while_revalidate,
-        strategy.stale_if_error,
-        Priority[strategy.priority.upper()],
-        Negative(negative.not_found, negative.upstream_error, negative.invalid),
-        strategy.jitter,
-        frozenset(strategy.tiers),
-        strategy.scope == "private",
-        UpstreamFreshness(strategy.upstream_freshness),
-        strategy.patience,
-    )

@@ -74,6 +74,11 @@ class JsonContent:
     def __init__(self, section: Any) -> None:
         self._compiled = _compile(section)
 
+    def value(self, values: Mapping[str, Any]) -> Any:
+        """The value; None where the whole is an argument that was not given."""
+        value = _filled(self._compiled, values)
+        return None if value is _ABSENT else value
+
     def fill(self, values: Mapping[str, Any]) -> bytes:
         """The JSON; empty where the whole is an argument that was not given.
 

@@ -67,14 +67,14 @@ class Federation:
         self.version = 0
         """Raised whenever the definitions may have changed."""
 
-    def rebuild(self, declared: Collection[str]) -> None:
-        """Take over what the servers' definitions are now; the names in `declared` are the profile's own tools'."""
+    def rebuild(self, declared: Mapping[str, Collection[str]]) -> None:
+        """Take over what the servers' definitions are now; `declared` are the profile's own names, by kind."""
         by_kind: dict[str, dict[str, Federated]] = {kind: {} for kind in KINDS}
         aside: dict[str, dict[str, str]] = {kind: {} for kind in KINDS}
         refused: set[tuple[str, str, str]] = set()
         for server in self.servers:
             for kind in KINDS:
-                taken = {*by_kind[kind], *(declared if kind == "tools" else ())}
+                taken = {*by_kind[kind], *declared.get(kind, ())}
                 for each in self._of(server, kind):
                     if each.name in taken:
                         refused.add((server.name, kind, each.own))

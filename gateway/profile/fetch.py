@@ -14,15 +14,15 @@ WITH_CONTENT = ("POST", "PUT", "PATCH")  # elsewhere it has no meaning (RFC 9110
 """The methods whose requests carry content."""
 
 
-def _body(value: Any) -> Any:
-    """Refuse text in a body that is no template."""
+def _filled(value: Any) -> Any:
+    """Refuse text in a JSON value that is no template."""
     match value:
         case dict():
             for child in value.values():
-                _body(child)
+                _filled(child)
         case list():
             for child in value:
-                _body(child)
+                _filled(child)
         case str():
             try:
                 parse_template(value)
@@ -30,6 +30,10 @@ def _body(value: Any) -> Any:
                 what = 'JSON whose texts are templates such as "{name}"; a brace of its own is written twice'
                 raise expected(what, detail=str(error)) from None
     return value
+
+
+Filled = Annotated[Json, AfterValidator(_filled)]
+"""A JSON value whose texts are templates."""
 
 
 def _css(value: str) -> str:
@@ -82,7 +86,7 @@ class Fetch(Section):
     repeated for an array."""
     headers: dict[str, Template] = {}
     """Request headers; a value with a line break is refused."""
-    body: Annotated[Json, AfterValidator(_body)] = None
+    body: Filled = None
     """Content as JSON. Text that is just `{name}` becomes that argument's value; a member without it is left out."""
     form: dict[str, Template] = {}
     """Content as a form (`application/x-www-form-urlencoded`), filled in like `query`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.profile.federation import Federation
+from gateway.profile.offers import Prompt, Resource
 from gateway.profile.section import Json, Name, Section
 from gateway.profile.serving import Admin, Logging, Server
 from gateway.profile.tiers import Cache, Strategy
@@ -37,6 +38,10 @@ class Profile(Section):
     """What several tools start from, by name: parts of a `[tools.NAME]`, for those that name it in `defaults`."""
     tools: dict[Name, Tool] = {}
     """What agents can call, by name."""
+    resources: dict[Name, Resource] = {}
+    """What clients can read by a URI, by name."""
+    prompts: dict[Name, Prompt] = {}
+    """What users start from, by name."""
     warm: Warm = Warm()
     """What is called ahead."""
     metrics: Metrics = Metrics()

@@ -15,6 +15,7 @@ from gateway.profile.federated import federation_faults
 from gateway.profile.fetch import Fetch
 from gateway.profile.fetch_faults import fetch_faults
 from gateway.profile.known import VERSION, argument_faults, expression_faults, template_faults, unknown
+from gateway.profile.offer_faults import offer_faults
 from gateway.profile.positions import KeyPath
 from gateway.profile.profile import Profile
 from gateway.profile.searches import search_faults, search_fetch_faults
@@ -34,6 +35,7 @@ class Declared:
 
     strategies: frozenset[str]
     upstreams: frozenset[str]
+    tools: frozenset[str]
 
     @classmethod
     def of(cls, table: dict[str, Any]) -> Declared:
@@ -43,7 +45,7 @@ class Declared:
             section = table.get(name)
             return frozenset(section) if isinstance(section, dict) else frozenset()
 
-        return cls(keys("strategies"), keys("upstreams"))
+        return cls(keys("strategies"), keys("upstreams"), keys("tools"))
 
 
 def broken_references(profile: Profile, declared: Declared) -> tuple[Finding, ...]:
@@ -55,6 +57,7 @@ def broken_references(profile: Profile, declared: Declared) -> tuple[Finding, ..
         findings += _upstream(("upstreams", name), upstream)
         if isinstance(upstream, SearchUpstream):
             findings += _search(("upstreams", name), upstream, profile, declared)
+    findings += offer_faults(profile, declared.tools)
     findings += federation_faults(profile, declared.strategies)
     findings += clashes(profile.server, profile.admin)
     return tuple(findings)

@@ -65,8 +65,7 @@ async def serve_http(
 ) -> None:
     """Serve until `stop` is set, then let the requests under way finish for at most `server.drain_timeout`."""
     section = gateway.profile.server
-    offers = gateway.catalogue.offers
-    notifier = Notifier(gateway.changes, resources=offers("resources"), prompts=offers("prompts"))
+    notifier = Notifier(gateway.changes, gateway.catalogue)
     manager = StreamableHTTPSessionManager(
         build_server(gateway, notifier),
         json_response=section.response == "json",

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from gateway import __version__
 from gateway.assembly import Gateway
 from gateway.catalogue.federated import Asking
-from gateway.errors import GatewayError, UnknownPrompt, UnknownResource, UnknownTool
+from gateway.errors import GatewayError, ToolError, UnknownPrompt, UnknownResource, UnknownTool
 from gateway.serving.channel import ClientChannel
 from gateway.serving.listings import LISTS, Listings
 from gateway.serving.notify import Notifier
@@ -47,8 +47,9 @@ def build_server(gateway: Gateway, notifier: Notifier) -> Server[Any]:
         add("resources/read", types.ReadResourceRequestParams, handlers.read_resource)
     if catalogue.offers("prompts"):
         add("prompts/get", types.GetPromptRequestParams, handlers.get_prompt)
-    if catalogue.federation.servers:
+    if catalogue.completes:
         add("completion/complete", types.CompleteRequestParams, handlers.complete)
+    if catalogue.federation.servers:
         add("logging/setLevel", types.SetLevelRequestParams, handlers.set_log_level)
     return server
 
@@ -136,7 +137,7 @@ class _Translated:
         match error:
             case UpstreamRefused():
                 raise MCPError(code=error.code, message=str(error), data=error.data) from error
-            case UnknownTool() | UnknownPrompt() | UnknownResource():
+            case UnknownTool() | UnknownPrompt() | UnknownResource() | ToolError():
                 raise MCPError(code=types.INVALID_PARAMS, message=str(error)) from error
             case GatewayError():
                 raise MCPError(code=types.INTERNAL_ERROR, message=str(error)) from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection
 from typing import Any
 
 import mcp_types as types
@@ -14,31 +16,42 @@ from mcp.server.subscriptions import (
     ListenHandler,
     PromptsListChanged,
     ResourcesListChanged,
+    ResourceUpdated,
     ServerEvent,
     ToolsListChanged,
 )
+from mcp.shared.exceptions import MCPError
 
+from gateway.catalogue.catalogue import Catalogue
 from gateway.watch.changes import Changes
 
 log = structlog.get_logger(__name__)
 
+_MOST = 1000
+"""URIs that one client may subscribe to."""
+
 
 class Notifier:
-    """Passes on what `changes` announces, about tools and, where there are such, resources and prompts.
+    """Passes on what `changes` announces: that lists changed, and subscribed resources of the profile.
 
     A client of the handshake era over HTTP has no stream to be told on.
     """
 
-    def __init__(self, changes: Changes, *, resources: bool = False, prompts: bool = False) -> None:
+    def __init__(self, changes: Changes, catalogue: Catalogue) -> None:
         self._changes = changes
-        self._others: list[ServerEvent] = []
-        if resources:
-            self._others.append(ResourcesListChanged())
-        if prompts:
-            self._others.append(PromptsListChanged())
+        self._resources = catalogue.resources
+        self._events: list[ServerEvent] = [ToolsListChanged()]
+        if catalogue.offers("resources"):
+            self._events.append(ResourcesListChanged())
+        if catalogue.offers("prompts"):
+            self._events.append(PromptsListChanged())
         self._bus = InMemorySubscriptionBus()
         self._session: ServerSession | None = None
-        self.listen = ListenHandler(self._bus)
+        self._subscribed: dict[str, None] = {}
+        """What the one client of a handshake has subscribed to, in the order in which it did."""
+        self._listened = Counter[str]()
+        """What listen streams have subscribed to, and how many of them."""
+        self._handler = ListenHandler(self._bus)
 
     def remember_client(self, server: Server[Any]) -> None:
         """Keep the session of a client that completes the handshake, where one connection is one client (stdio)."""
@@ -47,27 +60,63 @@ class Notifier:
             self._session = context.session
 
         server.add_notification_handler("notifications/initialized", types.NotificationParams, initialized)
+        if self._resources.any:
+            server.add_request_handler("resources/subscribe", types.SubscribeRequestParams, self.subscribe)
+            server.add_request_handler("resources/unsubscribe", types.UnsubscribeRequestParams, self.unsubscribe)
+
+    async def subscribe(self, _context: Any, params: types.SubscribeRequestParams) -> types.EmptyResult:
+        """resources/subscribe, of the handshake era; raises MCPError."""
+        uri = str(params.uri)
+        if not self._resources.has(uri):
+            raise MCPError(code=types.INVALID_PARAMS, message=f"Nothing is told of this resource: {uri}")
+        if len(self._subscribed) >= _MOST and uri not in self._subscribed:
+            raise MCPError(code=types.INVALID_PARAMS, message=f"A client may subscribe to {_MOST} resources at most")
+        self._subscribed[uri] = None
+        return types.EmptyResult()
+
+    async def unsubscribe(self, _context: Any, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
+        """resources/unsubscribe, of the handshake era."""
+        self._subscribed.pop(str(params.uri), None)
+        return types.EmptyResult()
+
+    async def listen(self, context: Any, params: types.SubscriptionsListenRequestParams) -> Any:
+        """subscriptions/listen, of the modern era: a stream until its client goes, or until `close`."""
+        uris = set(params.notifications.resource_subscriptions or ())
+        if len(uris) > _MOST:
+            raise MCPError(code=types.INVALID_PARAMS, message=f"A stream may subscribe to {_MOST} resources at most")
+        self._listened.update(uris)
+        try:
+            return await self._handler(context, params)
+        finally:
+            self._listened -= Counter(uris)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Notify at every change, until cancelled."""
         with self._changes.subscribe() as changes:
             task_status.started()
-            async for _ in changes:
-                for event in (ToolsListChanged(), *self._others):
+            while True:
+                upstreams = await changes.wait_changed()
+                for event in (*self._events, *map(ResourceUpdated, self._updated(self._listened, upstreams))):
                     await self._bus.publish(event)
                 try:
                     if self._session is not None:
-                        await self._tell(self._session)
+                        await self._tell(self._session, self._updated(self._subscribed, upstreams))
                 except Exception as error:  # the client is gone, or the SDK is wrong: neither may end the serving
                     log.warning("a client can't be told of a change", error=f"{type(error).__name__}: {error}")
 
-    async def _tell(self, session: ServerSession) -> None:
+    def _updated(self, subscribed: Collection[str], upstreams: Collection[str]) -> list[str]:
+        """The subscribed resources that are made of documents of these upstreams."""
+        return [uri for uri in subscribed if self._resources.depends(uri, upstreams)]
+
+    async def _tell(self, session: ServerSession, updated: list[str]) -> None:
         await session.send_tool_list_changed()
-        if ResourcesListChanged() in self._others:
+        if ResourcesListChanged() in self._events:
             await session.send_resource_list_changed()
-        if PromptsListChanged() in self._others:
+        if PromptsListChanged() in self._events:
             await session.send_prompt_list_changed()
+        for uri in updated:
+            await session.send_resource_updated(uri)
 
     def close(self) -> None:
         """End the listen streams, each with its final answer: a drain would wait for them."""
-        self.listen.close()
+        self._handler.close()

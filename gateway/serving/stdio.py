@@ -35,8 +35,7 @@ async def serve_stdio(gateway: Gateway, stdin: int, stdout: int, stop: trio.Even
     Raises GatewayError when a descriptor can't be read or written.
     """
     section = gateway.profile.server
-    offers = gateway.catalogue.offers
-    notifier = Notifier(gateway.changes, resources=offers("resources"), prompts=offers("prompts"))
+    notifier = Notifier(gateway.changes, gateway.catalogue)
     server = build_server(gateway, notifier)
     notifier.remember_client(server)
     lines = cast("anyio.AsyncFile[str]", Lines(stdin, section.max_body_size, stop))

@@ -3,30 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import trio
 
 
-class Changes:
-    """Announces changes to subscribers. Several announcements that a subscriber has not seen yet are one."""
+class Subscription:
+    """What one subscriber has not been told of yet. Several changes that it has not seen are one."""
 
     def __init__(self) -> None:
-        self._subscribers: set[trio.MemorySendChannel[None]] = set()
+        self._upstreams: set[str] = set()
+        self._changed = trio.Event()
 
-    def announce(self) -> None:
-        """Something changed: every subscriber gets to know, none is waited for."""
+    def add(self, upstream: str) -> None:
+        """Something of this upstream changed."""
+        self._upstreams.add(upstream)
+        self._changed.set()
+
+    async def wait_changed(self) -> frozenset[str]:
+        """The upstreams of which something changed since the last time; waits for the first one."""
+        await self._changed.wait()
+        changed = frozenset(self._upstreams)
+        self._upstreams.clear()
+        self._changed = trio.Event()
+        return changed
+
+
+class Changes:
+    """Announces changes to subscribers, none of which is waited for."""
+
+    def __init__(self) -> None:
+        self._subscribers: set[Subscription] = set()
+
+    def announce(self, upstream: str) -> None:
+        """Something of this upstream changed: a release, a file, what a server offers."""
         for subscriber in self._subscribers:
-            with suppress(trio.WouldBlock):  # it has not seen the last one yet, and one is as good as two
-                subscriber.send_nowait(None)
+            subscriber.add(upstream)
 
     @contextmanager
-    def subscribe(self) -> Iterator[trio.MemoryReceiveChannel[None]]:
-        """A channel that gives one item for each change from now on, until the block ends."""
-        send, receive = trio.open_memory_channel[None](1)
-        self._subscribers.add(send)
+    def subscribe(self) -> Iterator[Subscription]:
+        """What changes from now on, until the block ends."""
+        subscription = Subscription()
+        self._subscribers.add(subscription)
         try:
-            with send, receive:
-                yield receive
+            yield subscription
         finally:
-            self._subscribers.discard(send)
+            self._subscribers.discard(subscription)

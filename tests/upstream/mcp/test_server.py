@@ -153,7 +153,7 @@ async def test_list_changed_is_taken_over_and_told(tmp_path: Path, child: Child)
             child.lists(tool("changed"), tool("new"))
             await gateway.catalogue.call("far_changed", {})
             with trio.fail_after(20):
-                await changes.receive()
+                assert await changes.wait_changed() == {"far"}
             assert names(gateway) == ["far_changed", "far_new"]
             assert content(await gateway.catalogue.call("far_new", {})) == "new {}"
 
