@@ -22,6 +22,7 @@ from gateway.catalogue.template import as_text, header_template, path_template, 
 from gateway.errors import ToolError, UnknownVersion
 from gateway.pipeline.model import Entry, Outcome
 from gateway.profile.fetch import Fetch as FetchSection
+from gateway.profile.templates import fields
 from gateway.upstream.model import JSON, Wanted
 
 
@@ -60,6 +61,8 @@ class Fetch:
         self._when = Selection(f"{key}.when", section.when) if section.when is not None else None
         self._path = path_template(section.path)
         self._version = text_template(section.version) if section.version is not None else None
+        self.by_version = section.version is not None and "version" in fields(section.version)
+        """Whether the argument `version` says which release."""
         self._query = Parameters(section.query)
         self._headers = {name: header_template(value) for name, value in section.headers.items()}
         self._json = JsonContent(section.body) if section.body is not None else None

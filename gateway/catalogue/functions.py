@@ -24,7 +24,9 @@ def words(text: str) -> list[str]:
     return [word.lower() for word in _WORDS.findall(text)]
 
 
-LONG = frozenset({"sections", "section", "code_blocks", "tables", "changelog", "diff", "diff_by", "diff_text"})
+LONG = frozenset(
+    {"sections", "section", "passages", "code_blocks", "tables", "changelog", "diff", "diff_by", "diff_text"}
+)
 """The functions that take long over a long document, though never more than in proportion."""
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -51,6 +53,7 @@ class Functions(functions.Functions):  # type: ignore[misc]  # jmespath has no t
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
+        self._scopes: list[Mapping[str, Any]] = []
 
     @_takes("string")
     def _func_arg(self, name: str) -> Any:
@@ -59,6 +62,19 @@ class Functions(functions.Functions):  # type: ignore[misc]  # jmespath has no t
     @_takes()
     def _func_root(self) -> Any:
         return self._surroundings.root
+
+    @_takes("any", "object", "expref")
+    def _func_let(self, value: Any, names: dict[str, Any], expression: Any) -> Any:
+        """The expression over a value, in which `var` knows the members of `names`; of equal names the inner one."""
+        self._scopes.append(names)
+        try:
+            return expression.visit(expression.expression, value)
+        finally:
+            self._scopes.pop()
+
+    @_takes("string")
+    def _func_var(self, name: str) -> Any:
+        return next((scope[name] for scope in reversed(self._scopes) if name in scope), None)
 
     @_takes("string")
     def _func_release(self, name: str) -> str | None:
@@ -162,6 +178,12 @@ class Functions(functions.Functions):  # type: ignore[misc]  # jmespath has no t
         from gateway.catalogue.markdown import sections
 
         return sections(text)
+
+    @_takes("string")
+    def _func_passages(self, text: str) -> list[dict[str, Any]]:
+        from gateway.catalogue.markdown import passages
+
+        return passages(text)
 
     @_takes("string", "string")
     def _func_section(self, text: str, title: str) -> str | None:

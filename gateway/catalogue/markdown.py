@@ -43,6 +43,22 @@ def sections(text: str) -> list[dict[str, Any]]:
     ]
 
 
+def passages(text: str) -> list[dict[str, Any]]:
+    """The text cut at every heading, so that the pieces put together are the text: {"title", "level", "text"}.
+
+    What stands before the first heading has no title, and level 0.
+    """
+    lines = _LINE_END.split(text)
+    headings = _headings(_BLOCKS.parse(text))
+    starts = [(0, 0, ""), *headings]
+    ends = [*(line for line, _, _ in headings), len(lines)]
+    pieces = (
+        {"title": title, "level": level, "text": "\n".join(lines[line:end]).strip()}
+        for (line, level, title), end in zip(starts, ends, strict=True)
+    )
+    return [piece for piece in pieces if piece["level"] or piece["text"]]
+
+
 def section(text: str, title: str) -> str | None:
     """The text of the first section of that title, whatever its case and markup; None where there is none."""
     wanted = title.strip().casefold()

@@ -12,7 +12,7 @@ import trio
 
 from gateway.catalogue.arguments import Arguments, canonical
 from gateway.catalogue.composing import Composer, Source, input_with_cursor
-from gateway.catalogue.documents import Documents, Reading, parsed
+from gateway.catalogue.documents import Documents, Reading, Release, parsed
 from gateway.catalogue.fetch import Fetch, Got
 from gateway.catalogue.select import Selection
 from gateway.catalogue.template import as_text, text_template
@@ -22,7 +22,7 @@ from gateway.profile.budget import Budget
 from gateway.profile.tools import Tool as ToolSection
 from gateway.upstream.printable import printable
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever the bytes of a result change, so that results of an older gateway are not served."""
 
 
@@ -114,7 +114,7 @@ class Tool:
             if self._missing is None:
                 raise
             raise ToolError(await self._say_missing(documents, arguments, given, None, reading)) from None
-        release = next((got.release for got in fetched.values() if got.release is not None), None)
+        release = self._release_meant(fetched, arguments)
         values = arguments if release is None else {**arguments, "version": release.name}
         sources = {
             alias: Source(self._fetches[alias].upstream, got.entry, got.release_name, got.there)
@@ -129,6 +129,11 @@ class Tool:
         tags.update(tag for listing in listings if listing is not None for tag in listing.tags)
         changing = tuple(source for got in fetched.values() for source in got.sources)
         return Rendered(composed.payload, tuple(sorted(tags)), changing)
+
+    def _release_meant(self, fetched: Mapping[str, Got], arguments: Mapping[str, Any]) -> Release | None:
+        """What the argument `version` stands for; where there is no such argument, the first release that was read."""
+        asked = (got for alias, got in fetched.items() if "version" not in arguments or self._fetches[alias].by_version)
+        return next((got.release for got in asked if got.release is not None), None)
 
     async def _fetch(self, documents: Documents, arguments: Mapping[str, Any], reading: Reading) -> dict[str, Got]:
         """Every document that is wanted, in parallel; raises the first failure in the order of declaration."""

@@ -38,5 +38,9 @@ def profile_schema() -> dict[str, Any]:
         "title": "Extends",
         "description": "Profiles that this one builds on, the later over the earlier; this file wins over all.",
     }
+    tool = described["$defs"]["Tool"]
+    tool.pop("required")  # what is missing may come from its defaults, or from a file that this one extends
+    named = described["properties"]
+    named["tool_defaults"]["patternProperties"] = named["tools"]["patternProperties"]
     properties = {"extends": extends, **described.pop("properties")}
     return {"$schema": DIALECT, **described, "properties": properties}

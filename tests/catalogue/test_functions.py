@@ -152,3 +152,15 @@ def test_spellings_of_values(expression: str, expected: Any) -> None:
     assert found == expected
     assert list(map(type, found)) == list(map(type, expected))
     assert Selection("test", "lines(@)").of("a\r\nb\n\nc", {}) == ["a", "b", "", "c"]
+
+
+def test_names_for_values() -> None:
+    """What a projection needs from outside of it; the inner name counts, and outside there is none."""
+    document = {"wanted": "b", "all": [{"n": "a"}, {"n": "b"}]}
+    expression = "let(@, {w: wanted, x: `1`}, &all[?n == var('w')].let(@, {x: n}, &[var('x'), var('w'), var('z')]))"
+    assert Selection("test", expression).of(document, {}) == [["b", "b", None]]
+    assert Selection("test", "[var('w'), let(@, {w: wanted}, &var('w')), var('w')]").of(document, {}) == [
+        None,
+        "b",
+        None,
+    ]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.catalogue.markdown import changelog, code_blocks, plain, section, sections, tables
+from gateway.catalogue.markdown import changelog, code_blocks, passages, plain, section, sections, tables
 
 
 def codes(text: str) -> list[tuple[str, str, str]]:
@@ -166,3 +166,16 @@ def test_any_text_is_markdown(text: str) -> None:
         assert all(list(row) == table["columns"] for row in table["rows"])
     for one in sections(text):
         assert 1 <= one["level"] <= 6
+
+
+def test_passages() -> None:
+    """The text cut at every heading, and nothing twice; what stands first may have none."""
+    text = "Intro\n\n# A\none\n## B\n\n```\n# no heading\n```\n# C"
+    assert passages(text) == [
+        {"title": "", "level": 0, "text": "Intro"},
+        {"title": "A", "level": 1, "text": "# A\none"},
+        {"title": "B", "level": 2, "text": "## B\n\n```\n# no heading\n```"},
+        {"title": "C", "level": 1, "text": "# C"},
+    ]
+    assert passages("") == []
+    assert [piece["title"] for piece in passages("# A")] == ["A"]

@@ -93,3 +93,18 @@ async def test_an_answer_made_of_arguments_alone(autojump_clock: trio.testing.Mo
     async with open_rig(tmp_path, tool) as rig:
         assert text_of(await rig.call(code="<p/>")) == "https://example.org/#PHAvPg=="
         assert rig.api.asked == []
+
+
+async def test_which_release_a_message_names(autojump_clock: trio.testing.MockClock, tmp_path: Path) -> None:
+    """The one that the argument `version` stands for, also where another document is always of the latest release."""
+    tool = """
+[tools.t]
+description = "d"
+strategy = "s"
+input.properties = { version = { type = "string", default = "latest" } }
+fetches.log = { upstream = "api", path = "log", version = "latest" }
+fetches.page = { upstream = "api", path = "page", version = "{version}" }
+result.select = "{ asked: arg('version'), log: release('log'), page: release('page') }"
+"""
+    async with open_rig(tmp_path, tool, api=FakeUpstream(otherwise=b"1")) as rig:
+        assert await rig.value(version="^1.0.0") == {"asked": "1.1.0", "log": "2.0.0", "page": "1.1.0"}

@@ -30,6 +30,7 @@ def test_accepts_the_shipped_profiles(name: str, validator: jsonschema_rs.Valida
         {"cache": {"memory": {"max_size": "256 megs"}}},
         {"extends": "base.toml"},
         {"upstreams": {"a": {"type": "htp"}}},
+        {"tool_defaults": {"a": {"titel": "A"}}},
     ],
 )
 def test_refuses_what_the_gateway_refuses(table: dict[str, Any], validator: jsonschema_rs.Validator) -> None:

@@ -14,6 +14,33 @@ PACKAGE = "@varlet/ui"
 VERSIONS = ("1.0.0", "1.1.0", "2.0.0")
 """Oldest first; the last one is `latest`."""
 
+TOOLS = (
+    "list_components",
+    "get_component_info",
+    "get_api_by_version",
+    "get_package_exports",
+    "list_versions",
+    "get_component_props",
+    "get_component_events",
+    "get_component_slots",
+    "get_component_style_variables",
+    "get_component_types",
+    "get_directive_info",
+    "get_component_documentation",
+    "get_component_examples",
+    "generate_component_template",
+    "get_playground_link",
+    "search_documentation",
+    "list_guides",
+    "get_guide",
+    "get_installation_guide",
+    "get_changelog",
+    "get_release_notes",
+    "get_migration_guide",
+    "check_compatibility",
+)
+"""The tools of the catalogue, in its order."""
+
 
 def tag(name: str, props: list[str], events: list[str] | None = None, slots: list[str] | None = None) -> dict[str, Any]:
     """A component as web-types describe it."""
@@ -65,15 +92,15 @@ def publish(registry: Registry) -> None:
 
 
 def hold(registry: Registry, asked: trio.Event, go_on: trio.Event) -> None:
-    """Let the list of releases say when it is asked for, and wait with its answer until it may go on."""
-    document = json.dumps(registry.packages[PACKAGE]).encode()
+    """Let the newest release's tarball say when it is asked for, and wait with it until it may go on."""
+    packed = package(files(VERSIONS[-1]))
 
     async def handler(_request: Request, stream: trio.SocketStream) -> None:
         asked.set()
         await go_on.wait()
-        await stream.send_all(answer(document))
+        await stream.send_all(answer(packed, "application/octet-stream"))
 
-    registry.on(registry.packument_target(PACKAGE), handler)
+    registry.on(registry.tarball_target(PACKAGE, VERSIONS[-1]), handler)
 
 
 def page(name: str, version: str) -> str:
@@ -100,4 +127,8 @@ def documentation(url: str) -> list[str]:
         f"upstreams.varlet-docs.base_url={url}/gh/varletjs/varlet@{{version}}",
         "--set",
         f"upstreams.varlet-docs.versions.url={url}/v1/packages/gh/varletjs/varlet",
+        "--set",
+        f"upstreams.varlet-files.base_url={url}/v1/packages/gh/varletjs/varlet@{{version}}",
+        "--set",
+        f"upstreams.varlet-files.versions.url={url}/v1/packages/gh/varletjs/varlet",
     ]

@@ -18,16 +18,6 @@ from tests.fakes import varlet
 from tests.fakes.registry import Registry
 from tests.system.processes import Gateway, command, environment
 
-TOOLS = [
-    "list_components",
-    "get_component_info",
-    "get_component_props",
-    "get_component_events",
-    "get_component_slots",
-    "get_component_documentation",
-    "get_component_examples",
-]
-
 pytestmark = [
     # The SDK's client leaves the generators of its event streams to the garbage collector.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -68,7 +58,7 @@ async def test_everything_a_client_does(transport: str, mode: str, tmp_path: Pat
             assert (client.protocol_version >= "2026") == modern
 
             listed = await client.list_tools()
-            assert [tool.name for tool in listed.tools] == TOOLS
+            assert [tool.name for tool in listed.tools] == list(varlet.TOOLS)
             assert listed.next_cursor is None
             if modern:
                 assert (listed.ttl_ms, listed.cache_scope) == (60_000, "public")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.fakes import varlet
 from tests.system.processes import Gateway
 
 MODERN = "2026-07-28"
@@ -59,7 +60,7 @@ def alive(gateway: Gateway) -> None:
     """The gateway still answers, and with what it should."""
     status, body = ask(gateway, rpc("tools/list"))
     assert status == 200
-    assert len(json.loads(body)["result"]["tools"]) == 7
+    assert len(json.loads(body)["result"]["tools"]) == len(varlet.TOOLS)
 
 
 def test_both_eras(gateway: Gateway) -> None:
@@ -339,7 +340,7 @@ def test_health_and_readiness(gateway: Gateway) -> None:
     ready = connection.getresponse()
     assert (ready.status, json.loads(ready.read())) == (
         200,
-        {"status": "ready", "tools": 7, "tiers": ["memory", "disk"]},
+        {"status": "ready", "tools": len(varlet.TOOLS), "tiers": ["memory", "disk"]},
     )
     connection.request("GET", "/nope")
     assert connection.getresponse().status == 404

@@ -32,7 +32,7 @@ def test_greeting(tmp_path: Path) -> None:
         said = gateway.stderr
         assert re.search(r"^gateway: .+ at http://127\.0\.0\.1:\d+/mcp$", said, re.M)
         assert re.search(r"^  profile +development, from \S*base\.toml, \S*varlet\.toml, \S*t\.toml$", said, re.M)
-        assert re.search(r"^  tools +list_components, get_component_info, .*get_component_examples$", said, re.M)
+        assert re.search(r"^  tools +list_components, get_component_info, .*check_compatibility$", said, re.M)
         assert re.search(r"^  tiers +memory \(.+\), disk \(.*/cache/development\.db\)$", said, re.M)
         client = re.search(r"^  client +(\{.*\})$", said, re.M)
         assert client

@@ -242,13 +242,16 @@ def plain(value: Any) -> Any:
         spelled = orjson.dumps(value)
     except (TypeError, ValueError, RecursionError):
         return None
-    return None if value is None or (b"null" in spelled and _has_null(value)) else value
+    return None if value is None or (b"null" in spelled and _is_unsayable(value)) else value
 
 
-def _has_null(value: Any) -> bool:
+def _is_unsayable(value: Any) -> bool:
+    """Whether there is a null, or a number that orjson writes as one."""
     if isinstance(value, dict):
-        return any(map(_has_null, value.values()))
-    return any(map(_has_null, value)) if isinstance(value, list) else value is None
+        return any(map(_is_unsayable, value.values()))
+    if isinstance(value, list):
+        return any(map(_is_unsayable, value))
+    return value is None or (isinstance(value, float) and not math.isfinite(value))
 
 
 _WORDS: dict[str, Callable[[Schemas, Any, int], Any]] = {

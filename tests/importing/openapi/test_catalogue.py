@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.importing.openapi.catalogue import Choice, imported
@@ -263,6 +263,7 @@ junk = st.recursive(
 
 
 @settings(max_examples=150)
+@example(None, None, {"type": None, "enum": [float("inf")]}, None)
 @given(junk, junk, junk, junk)
 def test_junk(tmp_path_factory: pytest.TempPathFactory, a: Any, b: Any, c: Any, d: Any) -> None:
     """Whatever stands where something else was expected is left out, or the operation is; what is written loads."""
