@@ -80,6 +80,8 @@ class SearchUpstream(Section):
     """How much a word counts by where it stands."""
     stop_words: tuple[str, ...] = Field(default=(), strict=False)
     """Words that say nothing, beside English and Chinese ones that are known."""
+    synonyms: dict[Annotated[str, Field(min_length=1, max_length=100)], Annotated[str, Field(min_length=1)]] = {}
+    """What else a word or phrase of a query means: `toast = "snackbar"` looks for both."""
     highlight: Annotated[tuple[str, ...], Field(min_length=2, max_length=2, strict=False)] = ("**", "**")
     """What stands before and after a found word in a snippet."""
     snippet_length: Annotated[int, Field(ge=20, le=2000)] = 240

@@ -30,6 +30,7 @@ from gateway.upstream.search.query import Query, parse
 from gateway.upstream.search.reading import Collection, Read, Reader
 from gateway.upstream.search.sections import Text, text_of
 from gateway.upstream.search.snippet import snippet
+from gateway.upstream.search.synonyms import Synonyms
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +54,7 @@ class Search:
         self._section = section
         self._source = source
         self._read = read
+        self._synonyms = Synonyms(section.synonyms)
         self._reader = Reader(name, section, read)
         self._flights = flights
         self._indexes: OrderedDict[str, Index] = OrderedDict()
@@ -77,7 +79,7 @@ class Search:
         if wanted.path or wanted.headers:
             raise UpstreamRejected(self.name, "a search is named by its query, and has neither path nor headers")
         asked = dict(wanted.query)
-        query = parse(asked.pop("q", ""), self._section.stop_words)
+        query = parse(self._synonyms.widened(asked.pop("q", "")), self._section.stop_words)
         limit = self._number("limit", asked.pop("limit", ""), _LIMIT)
         offset = self._number("offset", asked.pop("offset", ""), 0)
         filters = {name: value for name, value in asked.items() if value}
@@ -244,6 +246,6 @@ def _texts(collection: Collection) -> Iterator[tuple[Page, Text]]:
 
 def _identity(section: SearchUpstream, source: Upstream) -> str:
     """A short hash of what decides the answer to a query, as long as the documents stay the same."""
-    chosen = {"documents", "listing", "weights", "stop_words", "highlight", "snippet_length", "max_hits"}
+    chosen = {"documents", "listing", "weights", "stop_words", "synonyms", "highlight", "snippet_length", "max_hits"}
     parts = [FORMAT, section.model_dump(mode="json", include=chosen), source.name, source.identity]
     return hashlib.blake2b(orjson.dumps(parts), digest_size=8).hexdigest()
