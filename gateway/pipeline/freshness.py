@@ -149,6 +149,8 @@ def judge(entry: Entry, policy: Policy, now: float) -> Verdict:
         return Verdict.EXPIRED
     fresh_until = entry.fresh_until
     if not entry.terms.immutable:
+        if entry.stored_at <= policy.not_before:
+            return Verdict.EXPIRED
         limit = policy.max_age
         if entry.outcome is Outcome.NOT_FOUND:
             limit = min(limit, policy.negative.not_found)

@@ -74,6 +74,8 @@ class Policy:
     """How long a caller waits for a refresh where a stale entry could stand in for it."""
     max_age: float = float("inf")
     """What one reader asks for beyond the strategy: nothing older than this."""
+    not_before: float = float("-inf")
+    """Something has changed at this time: what was known to be true until then is of no use, not even on error."""
     horizon: Horizon | None = None
     """And nothing that is stale before this."""
 
