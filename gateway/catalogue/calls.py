@@ -18,7 +18,7 @@ from gateway.catalogue.policies import asked_for
 from gateway.catalogue.result import PROVENANCE, CallResult, provenance, render_error, with_meta
 from gateway.catalogue.tool import Rendered, Tool
 from gateway.errors import TierError, ToolError, UpstreamError
-from gateway.pipeline.freshness import Verdict, derived_entry, judge
+from gateway.pipeline.freshness import Verdict, derived_entry, judge, lasts_until
 from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.model import Answer, Entry, Horizon, Loaded, Request, Status
 from gateway.pipeline.pipeline import Pipeline
@@ -98,9 +98,10 @@ class ToolCalls:
     ) -> Answer:
         load = partial(self._load, tool, key, arguments, given, reading)
         if tool.cached:
-            return await self._pipeline.get(Request(key, reading.policy, load))
+            answer = await self._pipeline.get(Request(key, reading.policy, load))
+            return answer.fresh_at_most_until(lasts_until(answer.entry, tool.policy))
         # What changes something is done once for each call, and nobody else gets its answer.
-        answer = Answer((await load(None)).entry, Status.MISS, "upstream")
+        answer = Answer((await load(None)).entry, Status.MISS, "upstream").fresh_at_most_until(self._pipeline.clock())
         with trio.CancelScope(shield=True):  # the upstream has done it, whether or not its caller still waits
             await self._invalidate(tool, tool.invalidated(arguments))
         return answer

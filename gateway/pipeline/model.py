@@ -234,6 +234,11 @@ class Answer:
     """"memory", "disk", "upstream" for one that was loaded for this request, or "documents" for one that was made of
     stale documents, since the upstream fails."""
 
+    def fresh_at_most_until(self, limit: float) -> Answer:
+        """The same answer to a reader to whom it is fresh no longer than that."""
+        entry = self.entry.fresh_at_most_until(limit)
+        return self if entry is self.entry else replace(self, entry=entry)
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
