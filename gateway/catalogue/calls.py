@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import structlog
+import trio
 
-from gateway.catalogue.documents import Documents, Reading
+from gateway.catalogue.documents import DOCUMENTS, Documents, Reading
+from gateway.catalogue.invalidated import Invalidated
 from gateway.catalogue.pages import NEXT_CURSOR
 from gateway.catalogue.policies import asked_for
 from gateway.catalogue.result import PROVENANCE, CallResult, provenance, render_error, with_meta
-from gateway.catalogue.tool import Tool
+from gateway.catalogue.tool import Rendered, Tool
 from gateway.errors import TierError, ToolError, UpstreamError
-from gateway.pipeline.freshness import Verdict, derived_entry, judge
+from gateway.pipeline.freshness import Verdict, derived_entry, judge, lasts_until
 from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.model import Answer, Entry, Horizon, Loaded, Request, Status
 from gateway.pipeline.pipeline import Pipeline
@@ -39,9 +41,10 @@ class Called:
 class ToolCalls:
     """Calls declared tools; all of them share the pipeline."""
 
-    def __init__(self, pipeline: Pipeline, documents: Documents) -> None:
+    def __init__(self, pipeline: Pipeline, documents: Documents, invalidated: Invalidated) -> None:
         self._pipeline = pipeline
         self._documents = documents
+        self._invalidated = invalidated
 
     async def call(
         self,
@@ -95,15 +98,24 @@ class ToolCalls:
     ) -> Answer:
         load = partial(self._load, tool, key, arguments, given, reading)
         if tool.cached:
-            return await self._pipeline.get(Request(key, reading.policy, load))
+            answer = await self._pipeline.get(Request(key, reading.policy, load))
+            return answer.fresh_at_most_until(lasts_until(answer.entry, tool.policy))
         # What changes something is done once for each call, and nobody else gets its answer.
-        answer = Answer((await load(None)).entry, Status.MISS, "upstream")
-        for tag in tool.invalidated(arguments):
+        answer = Answer((await load(None)).entry, Status.MISS, "upstream").fresh_at_most_until(self._pipeline.clock())
+        with trio.CancelScope(shield=True):  # the upstream has done it, whether or not its caller still waits
+            await self._invalidate(tool, tool.invalidated(arguments))
+        return answer
+
+    async def _invalidate(self, tool: Tool, tags: Sequence[str]) -> None:
+        for tag in tags:
+            self._invalidated.record(tag)
+        if tags:  # a document that was asked for before the change may arrive after it
+            self._pipeline.overtake(DOCUMENTS)
+        for tag in tags:
             try:
                 await self._pipeline.purge(Selector("tag", tag))
-            except TierError as error:  # the upstream has done it; that the cache may lag is the operator's to know
+            except TierError as error:  # that the cache may lag is the operator's to know, not the caller's
                 log.error("invalidation failed", tool=tool.name, tag=tag, error=str(error))  # noqa: TRY400
-        return answer
 
     async def _load(
         self,
@@ -116,15 +128,26 @@ class ToolCalls:
     ) -> Loaded:
         # To refresh a stale result from stale documents would make nothing fresher.
         reading = replace(reading, revalidate=stale is not None, cached=tool.cached)
-        rendered = await tool.answer(self._documents, arguments, given, reading, key)
+        rendered = await self._make(tool, key, arguments, given, reading)
         now = self._pipeline.clock()
-        tags = (f"tool:{tool.name}", f"strategy:{tool.policy.name}", *rendered.tags)
         entry = derived_entry(
             rendered.payload,
             tool.policy,
             rendered.sources,
             now,
             draw=random.random(),  # noqa: S311  # jitter is no secret
-            tags=tags,
+            tags=rendered.tags,
         )
         return Loaded(entry, keep=judge(entry, tool.policy, now) is Verdict.FRESH)
+
+    async def _make(
+        self, tool: Tool, key: str, arguments: Mapping[str, Any], given: Mapping[str, Any], reading: Reading
+    ) -> Rendered:
+        """The answer, made of nothing that a call of another tool has made untrue."""
+        since = self._invalidated.since(tool.tags(arguments))
+        rendered = await tool.answer(self._documents, arguments, given, reading.not_before(since), key)
+        # A tag may name the release, which is known only now; and time has passed.
+        later = self._invalidated.since(rendered.tags)
+        if tool.cached and later > since and any(source.stored_at <= later for source in rendered.sources):
+            rendered = await tool.answer(self._documents, arguments, given, reading.not_before(later), key)
+        return rendered

@@ -9,11 +9,13 @@ from gateway.catalogue.calls import ToolCalls
 from gateway.catalogue.documents import Documents
 from gateway.catalogue.federated import Asking, FederatedCalls
 from gateway.catalogue.federation import Federation, Strategies
+from gateway.catalogue.invalidated import Invalidated
 from gateway.catalogue.listing import Listing
 from gateway.catalogue.policies import asked_for, policy_of
 from gateway.catalogue.prompts import Prompts
 from gateway.catalogue.resources import Resources
 from gateway.catalogue.result import CallResult, render_error
+from gateway.catalogue.template import path_glob
 from gateway.catalogue.tool import Tool
 from gateway.errors import ToolError, UnknownTool, UpstreamError
 from gateway.pipeline.model import Horizon
@@ -43,7 +45,8 @@ class Catalogue:
         policies = {name: policy_of(name, strategy) for name, strategy in profile.strategies.items()}
         identities = {name: upstream.identity for name, upstream in upstreams.items()}
         self.documents = Documents(pipeline, upstreams)
-        self._calls = ToolCalls(pipeline, self.documents)
+        changed = (path_glob(tag) for section in profile.tools.values() for tag in section.invalidates)
+        self._calls = ToolCalls(pipeline, self.documents, Invalidated(changed, pipeline.clock))
         self.tools = {}
         for name, section in profile.tools.items():
             directives = profile.strategies[section.strategy].call_directives

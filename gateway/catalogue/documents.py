@@ -12,10 +12,14 @@ import orjson
 
 from gateway.errors import UpstreamInvalid, UpstreamNotFound, UpstreamRejected
 from gateway.pipeline.freshness import derived_entry, lifetime, new_entry, not_found_entry
+from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.model import Entry, Loaded, Outcome, Policy, Request, UpstreamFreshness
 from gateway.pipeline.pipeline import Pipeline
 from gateway.upstream.content import is_json, media_type_of
 from gateway.upstream.model import Releases, Upstream, Validators, Wanted
+
+DOCUMENTS = Selector("glob", "document:*")
+"""All documents of all upstreams."""
 
 LISTING = Wanted("", listing=True)
 """The document that lists an upstream's releases."""
@@ -50,6 +54,10 @@ class Reading:
         """
         heeding = "" if self.policy.upstream_freshness is UpstreamFreshness.IGNORE else "!"
         return f"{heeding}#{self.caller}" if self.policy.private else heeding
+
+    def not_before(self, time: float) -> Reading:
+        """The same, of documents that were known to be true after `time`."""
+        return replace(self, policy=replace(self.policy, not_before=time))
 
 
 class Documents:

@@ -17,7 +17,7 @@ from gateway.catalogue.jsontext import to_json
 from gateway.catalogue.result import PROVENANCE, CallResult, provenance, with_meta
 from gateway.errors import UpstreamInvalid
 from gateway.pipeline.directives import SILENT, Directives
-from gateway.pipeline.freshness import lifetime, new_entry
+from gateway.pipeline.freshness import lasts_until, lifetime, new_entry
 from gateway.pipeline.model import Answer, Entry, Loaded, Policy, Request, Status, UpstreamFreshness
 from gateway.pipeline.pipeline import Pipeline
 from gateway.profile.upstreams.mcp import uri_prefix
@@ -86,7 +86,8 @@ class FederatedCalls:
         owner = Reading(policy, caller=asking.caller).owner
         full = f"result:{tool.name}@{identity(tool.server.section)}.{tool.hash[7:23]}{owner}:{key}"
         load = partial(self._load, tool, policy, arguments, Onlooker(asking.channel))
-        return self._result(await self._pipeline.get(Request(full, policy, load)))
+        answer = await self._pipeline.get(Request(full, policy, load))
+        return self._result(answer.fresh_at_most_until(lasts_until(answer.entry, policy)))
 
     async def _load(
         self, tool: Federated, policy: Policy, arguments: Json, channel: Channel, _stale: Entry | None
@@ -120,6 +121,12 @@ class FederatedCalls:
         """
         server, own = self._federation.resource(uri)
         policy = self._federation.policy_of(server)
+        found = await self._read(server, own, policy, asking)
+        if policy is not None and policy.private and "cacheScope" in found:
+            return {**found, "cacheScope": "private"}  # whatever its server says
+        return found
+
+    async def _read(self, server: McpServer, own: str, policy: Policy | None, asking: Asking) -> Json:
         if asking.answers or (policy is None and not server.modern):
             return await self._read_now(server, own, asking)
         policy = replace(policy or _NO_STRATEGY, upstream_freshness=UpstreamFreshness.HONOUR)

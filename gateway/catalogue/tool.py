@@ -91,6 +91,10 @@ class Tool:
         """
         return f"result:{self.name}@{self._fingerprint}{owner}:{canonical(arguments)}"
 
+    def tags(self, arguments: Mapping[str, Any]) -> tuple[str, ...]:
+        """The tags that the answer to these arguments has, before it is known which release it is of."""
+        return self._filled(self._with_derived(arguments))
+
     def invalidated(self, arguments: Mapping[str, Any]) -> list[str]:
         """The tags that a successful call with these arguments makes untrue."""
         return [tag.fill(arguments) for tag in self._invalidates]
@@ -124,7 +128,7 @@ class Tool:
         if composed.payload is None:
             raise ToolError(await self._say_missing(documents, values, given, composed.document, reading))
         tags = {tag for got in fetched.values() for tag in got.entry.tags}
-        tags.update(tag.fill(values) for tag in self._tags)
+        tags.update(self._filled(values))
         listings = (got.release.listing for got in fetched.values() if got.release is not None)
         tags.update(tag for listing in listings if listing is not None for tag in listing.tags)
         changing = tuple(source for got in fetched.values() for source in got.sources)
@@ -156,6 +160,9 @@ class Tool:
             if alias in failures:
                 raise failures[alias]
         return {alias: fetched[alias] for alias in self._fetches if alias in fetched}
+
+    def _filled(self, values: Mapping[str, Any]) -> tuple[str, ...]:
+        return f"tool:{self.name}", f"strategy:{self.policy.name}", *(tag.fill(values) for tag in self._tags)
 
     def _with_derived(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """The arguments, and what the profile makes of them: no part of the key, since they follow from it."""

@@ -89,7 +89,7 @@ class Admin:
             async with await trio.open_file(source, "rb") as file:
                 return await self.ask("POST", "/api/cache/import", content=_chunks(file))
         except OSError as error:
-            raise GatewayError(f"can't read {source}: {error.strerror or error}") from error
+            raise GatewayError(f"can't import {source}: {error.strerror or error}; nothing was imported") from error
 
     def _refuse(self, response: httpx2.Response) -> None:
         if not response.is_error:

@@ -147,14 +147,11 @@ def judge(entry: Entry, policy: Policy, now: float) -> Verdict:
     """
     if entry.stored_at > now + CLOCK_TOLERANCE:
         return Verdict.EXPIRED
-    fresh_until = entry.fresh_until
+    fresh_until = lasts_until(entry, policy)
     if not entry.terms.immutable:
-        limit = policy.max_age
-        if entry.outcome is Outcome.NOT_FOUND:
-            limit = min(limit, policy.negative.not_found)
-        elif policy.upstream_freshness is not UpstreamFreshness.HONOUR:
-            limit = min(limit, policy.ttl)
-        fresh_until = min(fresh_until, entry.stored_at + limit)
+        if entry.stored_at <= policy.not_before:
+            return Verdict.EXPIRED
+        fresh_until = min(fresh_until, entry.stored_at + policy.max_age)
     if now < fresh_until and (policy.horizon is None or _lasts(entry, fresh_until, policy.horizon)):
         return Verdict.FRESH
     if not policy.patient and now < fresh_until + min(entry.stale_while_revalidate, policy.stale_while_revalidate):
@@ -162,6 +159,17 @@ def judge(entry: Entry, policy: Policy, now: float) -> Verdict:
     if now < fresh_until + min(entry.stale_if_error, policy.stale_if_error):
         return Verdict.ON_ERROR
     return Verdict.EXPIRED
+
+
+def lasts_until(entry: Entry, policy: Policy) -> float:
+    """Until when `entry` is fresh to readers with `policy`, whatever one of them asks for beyond it."""
+    if entry.terms.immutable:
+        return entry.fresh_until
+    if entry.outcome is Outcome.NOT_FOUND:
+        return min(entry.fresh_until, entry.stored_at + policy.negative.not_found)
+    if policy.upstream_freshness is UpstreamFreshness.HONOUR:
+        return entry.fresh_until
+    return min(entry.fresh_until, entry.stored_at + policy.ttl)
 
 
 def _lasts(entry: Entry, fresh_until: float, horizon: Horizon) -> bool:

@@ -74,6 +74,8 @@ class Policy:
     """How long a caller waits for a refresh where a stale entry could stand in for it."""
     max_age: float = float("inf")
     """What one reader asks for beyond the strategy: nothing older than this."""
+    not_before: float = float("-inf")
+    """Something has changed at this time: what was known to be true until then is of no use, not even on error."""
     horizon: Horizon | None = None
     """And nothing that is stale before this."""
 
@@ -231,6 +233,11 @@ class Answer:
     tier: str
     """"memory", "disk", "upstream" for one that was loaded for this request, or "documents" for one that was made of
     stale documents, since the upstream fails."""
+
+    def fresh_at_most_until(self, limit: float) -> Answer:
+        """The same answer to a reader to whom it is fresh no longer than that."""
+        entry = self.entry.fresh_at_most_until(limit)
+        return self if entry is self.entry else replace(self, entry=entry)
 
 
 @dataclass(frozen=True, slots=True)

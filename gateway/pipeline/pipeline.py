@@ -107,6 +107,10 @@ class Pipeline:
             for purged in self._listeners:
                 purged()
 
+    def overtake(self, selector: Selector) -> None:
+        """Keep nothing of the selected entries that loads under way bring; what is kept already stays."""
+        self._purges.record(selector)
+
     def listen(self, purged: Callable[[], None]) -> None:
         """Call `purged` after every purge, whoever asked for it and however it went."""
         self._listeners.append(purged)

@@ -8,10 +8,11 @@ import pytest
 import trio
 import trio.testing
 
+from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.result import PROVENANCE
 from gateway.errors import UpstreamInvalid, UpstreamNotFound, UpstreamUnavailable
 from gateway.pipeline.directives import Directives
-from tests.catalogue.rig import Rig, open_rig
+from tests.catalogue.rig import Rig, meta_of, open_rig, profile_of
 from tests.fakes.upstream import FakeUpstream
 
 TOOL = """
@@ -276,3 +277,25 @@ async def test_who_wants_a_fresh_answer_joins_no_load_that_makes_do_with_less(
             asked = await rig.catalogue.call("two", {}, meta={PROVENANCE: {"no-cache": True}})
         assert orjson.loads(asked.payload)["structuredContent"] == {"x": 2, "y": 1}
         assert orjson.loads(asked.payload)["_meta"][PROVENANCE]["status"] == "miss"
+
+
+async def test_what_a_caller_is_told_holds_under_the_present_strategy(
+    autojump_clock: trio.testing.MockClock, tmp_path: Path
+) -> None:
+    """An answer that was kept under a longer ttl says when it goes stale now."""
+    async with open_rig(tmp_path, TOOL + STRATEGY, api=things()) as rig:
+        await ask(rig)
+        await trio.sleep(10)
+        shorter = profile_of(tmp_path, TOOL + STRATEGY.replace("100s", "30s"))
+        rig.catalogue = Catalogue(shorter, rig.pipeline, {"api": rig.api})
+        about = meta_of(await rig.call(name="a"))
+        assert (about["status"], about["age"], about["expires"]) == ("hit", 10.0, 20.0)
+
+
+async def test_the_answer_of_what_changes_something_is_not_for_later(
+    autojump_clock: trio.testing.MockClock, tmp_path: Path
+) -> None:
+    """Nobody else gets it, so it does not claim to hold."""
+    text = TOOL.replace("[tools.t.input", 'tags = ["thing:{name}"]\n[tools.t.input') + STRATEGY + CHANGE
+    async with open_rig(tmp_path, text, api=FakeUpstream(documents={"changes/a": b"{}"})) as rig:
+        assert meta_of(await rig.call("change", name="a"))["expires"] == 0.0

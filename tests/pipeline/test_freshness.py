@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -121,6 +123,15 @@ def test_a_reader_can_ask_for_nothing_older() -> None:
     assert judge(entry, POLICY.at_most(10), 1010.0) is Verdict.ON_ERROR
     assert judge(entry, POLICY.at_most(0), 1000.0) is Verdict.ON_ERROR
     assert judge(entry, POLICY, 1010.0) is Verdict.FRESH
+
+
+def test_nothing_from_before_a_change_is_used() -> None:
+    """Not while it would be fresh, and not on error; what never changes, and what is newer, is."""
+    reader = replace(POLICY, not_before=1000.0)
+    assert judge(new_entry(b"", POLICY, 1000.0), reader, 1001.0) is Verdict.EXPIRED
+    assert judge(new_entry(b"", POLICY, 1000.5), reader, 1001.0) is Verdict.FRESH
+    assert judge(new_entry(b"", POLICY, 1000.5), reader, 1105.5) is Verdict.REVALIDATE
+    assert judge(new_entry(b"", POLICY, 900.0, immutable=True), reader, 1001.0) is Verdict.FRESH
 
 
 def test_not_found_is_kept_for_as_long_as_the_strategy_says() -> None:

@@ -82,6 +82,16 @@ async def test_resources_are_kept_as_the_server_says(
         assert other["contents"][0]["text"] == f"reading {readings[-1] + 1}", "nobody gets what another was given"
 
 
+async def test_a_private_strategy_says_so(tmp_path: Path, far: ModernServer) -> None:
+    """Whatever the server says, what the profile keeps apart is not handed on as everybody's."""
+    far.read = {"ttlMs": 60_000, "cacheScope": "public"}
+    text = '[strategies.own]\nttl = "1m"\nscope = "private"\n' + upstream(far, 'strategy = "own"')
+    async with gateway_of(tmp_path, text) as gateway:
+        for _ in range(2):
+            found = await gateway.catalogue.read("far+x://a", Asking(caller="ada"))
+            assert found["cacheScope"] == "private"
+
+
 async def test_changes_are_listened_for(tmp_path: Path, far: ModernServer) -> None:
     """A server that says that its tools have changed is listed anew."""
     async with gateway_of(tmp_path, upstream(far)) as gateway:
