@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +13,7 @@ from pydantic import ValidationError
 
 from gateway.errors import GatewayError, UpstreamError, UpstreamUnavailable
 from gateway.importing.toml import Written, comment, table
+from gateway.pipeline.glob import Glob
 from gateway.profile.interpolation import interpolate
 from gateway.profile.tree import Node, Origin, plain
 from gateway.profile.units import format_duration
@@ -58,8 +58,8 @@ class Server:
 
     def takes(self, own: str) -> bool:
         """Whether a definition is to be imported."""
-        wanted = any(fnmatchcase(own, glob) for glob in self.include)
-        return wanted and not any(fnmatchcase(own, glob) for glob in self.exclude)
+        wanted = any(Glob(pattern).matches(own) for pattern in self.include)
+        return wanted and not any(Glob(pattern).matches(own) for pattern in self.exclude)
 
 
 @dataclass(frozen=True, slots=True)

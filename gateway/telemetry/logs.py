@@ -22,6 +22,8 @@ _QUIET = (
     "quart.serving",
 )
 """Libraries that log through the standard library; their warnings are ours to pass on, their chatter is not."""
+_SILENT = ("mcp.client",)
+"""What it logs with a traceback is told to who asked, as a sentence."""
 
 
 def set_up_logging(
@@ -60,6 +62,8 @@ def set_up_logging(
     root.setLevel(_LEVELS[level])
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, _LEVELS[level]))
+    for name in _SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _strip(logger: Any, name: str, event: EventDict) -> EventDict:

@@ -75,6 +75,11 @@ def call(request: int, name: str, arguments: dict[str, Any], meta: dict[str, Any
             return None
         case "die":
             os._exit(3)
+        case "raw":
+            sys.stdout.write(f'{{"jsonrpc":"2.0","id":{request},"result":{{"content":[],"structuredContent":{{"is":')
+            sys.stdout.write((FOLDER / "raw").read_text() + "}}}\n")
+            sys.stdout.flush()
+            return None
         case "endless":
             sys.stdout.write(f'{{"jsonrpc":"2.0","id":{request},"result":{{"content":[{{"type":"text","text":"')
             for _ in range(300):

@@ -21,6 +21,10 @@ from gateway.upstream.mcp.model import Answers, Json
 CHILD = Path(__file__).parent / "mcp_child.py"
 
 
+NO_JSON = ("NaN", "-Infinity", "1e999", r'"\ud800"', '"', "[" * 100_000 + "]" * 100_000)
+"""What stands where JSON has a value, and is none that a value can be made of."""
+
+
 def tool(name: str, *, read_only: bool | None = None, description: str = "a tool", **more: Any) -> dict[str, Any]:
     """A definition as a server lists it."""
     found: dict[str, Any] = {"name": name, "description": description, "inputSchema": {"type": "object"}, **more}

@@ -52,8 +52,20 @@ def reply(known: Known, message: dict[str, Any]) -> dict[str, Any] | None:
     return {**about, "result": result}
 
 
-def over_http(server: HttpServer, known: Known, *, stream: bool) -> None:
-    """Answer at /mcp, each request by one JSON body or by an event stream."""
+_UNTIL_CLOSED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
+
+
+def over_http(
+    server: HttpServer,
+    known: Known,
+    *,
+    framing: str = "length",
+    written: Callable[[bytes], bytes] = lambda message: message,
+) -> None:
+    """Answer at /mcp, each request by one JSON body or, "chunked", by an event stream; `written` changes what is sent.
+
+    "close" is a body of which the end is the connection's.
+    """
 
     async def handler(request: Request, connection: trio.SocketStream) -> None:
         if request.method == "GET":
@@ -62,10 +74,15 @@ def over_http(server: HttpServer, known: Known, *, stream: bool) -> None:
         said = reply(known, json.loads(request.body)) if request.method == "POST" else None
         if said is None:
             await connection.send_all(answer(status="202 Accepted", content_type=""))
-        elif stream:
-            await connection.send_all(_event_stream(json.dumps(said).encode()))
+            return
+        message = written(json.dumps(said).encode())
+        if framing == "chunked":
+            await connection.send_all(_event_stream(message))
+        elif framing == "close":
+            await connection.send_all(_UNTIL_CLOSED + message)
+            await connection.aclose()
         else:
-            await connection.send_all(answer(json.dumps(said).encode()))
+            await connection.send_all(answer(message))
 
     server.on("/mcp", handler)
 

@@ -101,7 +101,7 @@ async def _mcp_http(case: Case) -> AsyncIterator[Behind]:
         proxy = FaultProxy(server.port, _CALL)
         await nursery.start(proxy.serve)
         behind = Behind(_federated(f'url = "http://127.0.0.1:{proxy.port}/mcp"'), lambda: proxy.requests, proxy.set)
-        mcp_server.over_http(server, lambda number: document(number, behind.phase), stream=case.framing == "chunked")
+        mcp_server.over_http(server, lambda number: document(number, behind.phase), framing=case.framing)
         yield behind
         nursery.cancel_scope.cancel()
 
@@ -189,6 +189,7 @@ _REFUSED = rf"no connection to \S+: Connection refused|{_SILENT_MCP}|{_NOT_THERE
 
 _MCP_HTTP = {
     **_THROUGH,
+    "slow close": Case(faults.slow_close(0.2), framing="close"),
     "down": Case(None, _REFUSED),
     "timeout": Case(faults.timeout, _SILENT_MCP),
     "reset": Case(faults.reset, rf"{_GONE}|{_NOT_THERE}"),
@@ -204,12 +205,13 @@ _MCP_HTTP = {
 _MCP_STDIO = {
     **_THROUGH,
     "down": Case(None, _NOT_THERE),
+    "slow close": Case(faults.slow_close(0.2)),
     "timeout": Case(faults.timeout, _SILENT_MCP),
     "reset": Case(faults.reset, _NOT_THERE),
     "cut in an answer": Case(faults.cut(100), _NOT_THERE),
     "half open": Case(faults.half_open(100), _SILENT_MCP),
     "garbage": Case(faults.changed(faults.garbage_line), _SILENT_MCP),
-    "half lines": Case(faults.changed(faults.half_lines), _SILENT_MCP),
+    "half lines": Case(faults.changed(faults.half_lines), "its answer is no JSON"),
 }
 
 KINDS = {

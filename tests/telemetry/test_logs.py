@@ -89,6 +89,13 @@ def test_level() -> None:
     assert [line["event"] for line in lines(out)] == ["trouble"]
 
 
+def test_what_is_told_to_who_asked_is_not_logged_too() -> None:
+    """The SDK's client logs a traceback for each answer that it can't read, which fails its call with a sentence."""
+    out = logged("debug")
+    logging.getLogger("mcp.client.streamable_http").exception("Error parsing SSE message")
+    assert lines(out) == []
+
+
 @pytest.mark.parametrize("name", ["mcp.server.lowlevel", "httpx2", "hypercorn.error", "asyncio", "quart.serving"])
 def test_libraries_are_quiet(name: str) -> None:
     """A library's chatter is not ours; its warnings are."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 
 from gateway.importing.openapi.document import Document, mapping, text
 from gateway.importing.openapi.names import tool_name
@@ -13,6 +12,7 @@ from gateway.importing.openapi.operation import ImportedTool, Operation, operati
 from gateway.importing.openapi.servers import base_url, upstream_table
 from gateway.importing.source import Specification, SpecificationError
 from gateway.importing.toml import comment, table
+from gateway.pipeline.glob import Glob
 from gateway.upstream.printable import printable
 
 MAX_TOOLS = 5000
@@ -34,8 +34,8 @@ class Choice:
         """Whether one of the operation's names is to be imported."""
         return self._matches(operation, self.include) and not self._matches(operation, self.exclude)
 
-    def _matches(self, operation: Operation, globs: Sequence[str]) -> bool:
-        return any(fnmatchcase(name, glob) for name in operation.names for glob in globs)
+    def _matches(self, operation: Operation, patterns: Sequence[str]) -> bool:
+        return any(Glob(pattern).matches(name) for name in operation.names for pattern in patterns)
 
 
 @dataclass(slots=True)

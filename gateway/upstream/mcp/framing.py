@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 _ENDS = 200
 """Bytes at either end of a line that is too long in which its id is looked for."""
-_ID_FIRST = re.compile(rb'\{"jsonrpc": ?"2\.0", ?"id": ?(\d{1,15}),')
+_ID_FIRST = re.compile(rb'\{"jsonrpc": ?"2\.0", ?"id": ?(\d{1,15}), ?"(?:result|error)"')
+_ANSWER = re.compile(rb'\{(?:"jsonrpc": ?"2\.0", ?)?"(?:result|error)"')
 _ID_LAST = re.compile(rb'"id": ?(\d{1,15})\}\s*$')
 
 
@@ -35,7 +36,7 @@ class Framing:
         for piece in ended:
             self._take(piece)
             if self._head is not None:
-                found.append(TooLong(_answered(self._head, bytes(self._line))))
+                found.append(TooLong(answered(self._head, bytes(self._line))))
             elif self._line.strip():
                 found.append(bytes(self._line))
             self._line, self._head = bytearray(), None
@@ -50,6 +51,10 @@ class Framing:
             self._line = self._line[-_ENDS:]
 
 
-def _answered(head: bytes, tail: bytes) -> int | None:
-    found = _ID_FIRST.match(head) or _ID_LAST.search(tail)
+def answered(head: bytes, tail: bytes) -> int | None:
+    """The request that a line is the answer to which begins and ends so, as SDKs write it; None where it may be none.
+
+    For lines that can't be read as JSON: whoever waits for the answer need not wait for nothing.
+    """
+    found = _ID_FIRST.match(head[:_ENDS]) or (_ANSWER.match(head) and _ID_LAST.search(tail[-_ENDS:]))
     return int(found[1]) if found is not None else None

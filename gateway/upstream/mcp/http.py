@@ -27,13 +27,9 @@ from gateway.profile.upstreams.mcp import McpUpstream
 from gateway.upstream.egress import Resolver, VettedBackend, resolve
 from gateway.upstream.failures import broken_off, shown, translated
 from gateway.upstream.headers import checked_headers
+from gateway.upstream.mcp.model import REJECTED, UNAVAILABLE
 from gateway.upstream.printable import printable
 from gateway.upstream.transport import PoolTransport
-
-UNAVAILABLE = -32097
-"""The code of an error that the gateway itself puts in the place of an answer: asking again later may help."""
-REJECTED = -32096
-"""...asking again does not help."""
 
 _RETRIED = (429, 502, 503, 504)
 

@@ -10,6 +10,11 @@ from gateway.errors import UpstreamRejected
 
 Json = dict[str, Any]
 
+UNAVAILABLE = -32097
+"""The code of an error that the gateway itself puts in the place of an answer: asking again later may help."""
+REJECTED = -32096
+"""...asking again does not help."""
+
 KINDS = ("tools", "resources", "templates", "prompts")
 """The kinds of definitions, in the order in which they are told of."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -30,9 +31,17 @@ from pydantic import BaseModel, ValidationError
 
 from gateway import __version__
 from gateway.errors import UpstreamError, UpstreamInvalid, UpstreamUnavailable
+from gateway.profile.units import format_size
 from gateway.profile.upstreams.mcp import McpUpstream
-from gateway.upstream.mcp.http import REJECTED, UNAVAILABLE
-from gateway.upstream.mcp.model import NOBODY, Channel, Definitions, Json, UpstreamRefused
+from gateway.upstream.mcp.model import (
+    NOBODY,
+    REJECTED,
+    UNAVAILABLE,
+    Channel,
+    Definitions,
+    Json,
+    UpstreamRefused,
+)
 from gateway.upstream.printable import printable
 
 log = structlog.get_logger(__name__)
@@ -85,7 +94,7 @@ class Session:
 
     async def negotiate(self) -> None:
         """Agree on a revision. Raises UpstreamError."""
-        with _Translated(self._name, "initialize"):
+        with _Translated(self._name, "initialize", self._section.max_response_size):
             if self._section.era == "auto" and await self._discovered():
                 return
             await self.client.initialize()
@@ -115,7 +124,7 @@ class Session:
         own = [channel] if channel is not NOBODY else []
         self.under_way += own
         try:
-            with _Translated(self._name, method):
+            with _Translated(self._name, method, self._section.max_response_size):
                 result = await self._dispatcher.send_raw_request(method, sent, options)
         finally:
             for each in own:
@@ -222,6 +231,12 @@ class Session:
         return {key: channel.capabilities[key] for key in self._section.client_features if key in channel.capabilities}
 
     def _checked(self, method: str, result: Json) -> Json:
+        try:
+            json.dumps(result, allow_nan=False)
+        except ValueError:  # the SDK takes them (RFC 8259, section 6, does not), and to write them would make them null
+            raise UpstreamInvalid(
+                self._name, f"its answer to {method} is no JSON: NaN, or a number that is too large"
+            ) from None
         version = self.client.protocol_version or types.LATEST_PROTOCOL_VERSION
         ttl = result.get("ttlMs")
         if isinstance(ttl, int | float) and ttl < 0:
@@ -304,8 +319,9 @@ class _Hints:
 class _Translated:
     """Turns the SDK's errors into the gateway's."""
 
-    def __init__(self, name: str, method: str) -> None:
+    def __init__(self, name: str, method: str, largest: int) -> None:
         self._name = name
+        self._largest = largest
         self._method = method
 
     def __enter__(self) -> None:
@@ -313,10 +329,16 @@ class _Translated:
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         match error:
+            case MCPError() if "Server-sent event exceeded" in error.message:
+                limit = f"{format_size(self._largest)} (upstreams.{self._name}.max_response_size)"
+                raise UpstreamInvalid(self._name, f"the answer is larger than {limit}") from None
             case MCPError() if error.code in _GONE:
                 raise UpstreamUnavailable(self._name, printable(error.message, 300)) from None
             case MCPError() if error.code == REJECTED:
                 raise UpstreamInvalid(self._name, printable(error.message, 300)) from None
+            case MCPError() if error.code == types.PARSE_ERROR and error.message.startswith("Failed to parse"):
+                # The SDK's own, in the place of an answer that it could not read.
+                raise UpstreamInvalid(self._name, f"its answer to {self._method} is no JSON") from None
             case MCPError():
                 message = f"{self._method} was refused: {printable(error.message, 500)}"
                 raise UpstreamRefused(self._name, message, error.code, error.data) from None

@@ -22,7 +22,8 @@ from gateway.errors import UpstreamUnavailable
 from gateway.profile.units import format_size
 from gateway.profile.upstreams.mcp import McpUpstream
 from gateway.upstream.mcp.chatter import Chatter
-from gateway.upstream.mcp.framing import Framing, TooLong
+from gateway.upstream.mcp.framing import Framing, TooLong, answered
+from gateway.upstream.mcp.model import REJECTED
 from gateway.upstream.printable import printable
 
 log = structlog.get_logger(__name__)
@@ -179,16 +180,23 @@ class _Pipes:
         try:
             message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
         except ValueError:
-            self._noise.noise(line, trio.current_time())
+            await self._unreadable(line)
             return
         with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # the session is over: it is read off
             await self._to_session.send(SessionMessage(message))
+
+    async def _unreadable(self, line: bytes) -> None:
+        request = answered(line, line)
+        if request is None:
+            self._noise.noise(line, trio.current_time())
+        else:  # whoever waits for it need not wait for nothing
+            await self._answer(request, types.ErrorData(code=REJECTED, message="its answer is no JSON"))
 
     async def _too_long(self, line: TooLong) -> None:
         limit = f"{format_size(self._limit)} (upstreams.{self._name}.max_response_size)"
         log.warning("a message of an MCP server is too long and was dropped", upstream=self._name, limit=limit)
         if line.answers is not None:  # whoever waits for it need not wait for nothing
-            error = types.ErrorData(code=types.INTERNAL_ERROR, message=f"the answer is larger than {limit}")
+            error = types.ErrorData(code=REJECTED, message=f"the answer is larger than {limit}")
             await self._answer(line.answers, error)
 
     async def _fail(self, message: types.JSONRPCMessage, reason: str) -> None:

@@ -94,6 +94,7 @@ def test_an_answer_in_outline() -> None:
     [
         (Choice(include=["pets/*"]), ["pets_list_all"]),
         (Choice(include=["write", "/readme"]), ["create_pet", "get_readme"]),
+        (Choice(include=["/readme"], exclude=["/read?e", "get[R]eadme"]), ["get_readme"]),
         (Choice(exclude=["/pets*", "createPet"], prefix="x_"), ["x_get_readme"]),
     ],
 )

@@ -45,5 +45,7 @@ def test_whose_answer_was_too_long() -> None:
         for separators in ((",", ":"), (", ", ": ")):
             line = json.dumps(message, separators=separators).encode() + b"\r\n"
             assert Framing(LIMIT).feed(line) == [TooLong(17)]
+    asking = {"jsonrpc": "2.0", "id": 17, "method": "ping", "params": {"text": large}}
+    assert Framing(LIMIT).feed(json.dumps(asking).encode() + b"\n") == [TooLong(None)]
     hidden = {"jsonrpc": "2.0", "method": "x", "params": {"text": large, "id": 17, "more": large}}
     assert Framing(LIMIT).feed(json.dumps(hidden).encode() + b"\n") == [TooLong(None)]

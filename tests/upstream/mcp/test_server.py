@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import orjson
@@ -13,6 +14,7 @@ from gateway.catalogue.federated import Asking
 from gateway.errors import UpstreamError
 from gateway.upstream.mcp.model import UpstreamRefused
 from tests.fakes.mcp_rig import (
+    NO_JSON,
     Child,
     FakeChannel,
     content,
@@ -198,9 +200,24 @@ async def test_a_line_without_end_is_cut(tmp_path: Path, child: Child) -> None:
     """An answer beyond the limit fails its own call, with the key that says so; the session goes on."""
     child.lists(tool("endless"), tool("echo"))
     async with gateway_of(tmp_path, upstream(child, more='max_response_size = "100KB"')) as gateway:
-        with pytest.raises(UpstreamRefused, match=r"larger than 100KB \(upstreams.far.max_response_size\)"):
-            await gateway.catalogue.call("far_endless", {})
+        result = await gateway.catalogue.call("far_endless", {})
+        assert result.message == "far: the answer is larger than 100KB (upstreams.far.max_response_size)"
         assert content(await gateway.catalogue.call("far_echo", {})) == "echo {}"
+        assert len([line for line in child.seen if line.startswith("started")]) == 1
+
+
+@pytest.mark.parametrize("value", NO_JSON)
+async def test_an_answer_that_is_no_json(value: str, tmp_path: Path, child: Child) -> None:
+    """Is told at once, never made into another value, and not kept; the session goes on."""
+    child.lists(tool("raw", read_only=True), tool("echo"))
+    (child.folder / "raw").write_text(value)
+    async with gateway_of(tmp_path, upstream(child, more='strategy = "s"\ntimeout = "60s"')) as gateway:
+        with trio.fail_after(30):  # less than the call's own deadline
+            result = await gateway.catalogue.call("far_raw", {})
+            assert re.fullmatch(r"far: its answer (to tools/call )?is no JSON(: NaN, .+)?", result.message or "")
+        (child.folder / "raw").write_text("1")
+        result = await gateway.catalogue.call("far_raw", {})
+        assert orjson.loads(result.payload)["structuredContent"] == {"is": 1}
         assert len([line for line in child.seen if line.startswith("started")]) == 1
 
 
