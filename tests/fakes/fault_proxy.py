@@ -35,13 +35,18 @@ class FaultProxy:
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Accept and carry until cancelled."""
         with trio.socket.socket() as reserved:  # bound, not listening: nobody else gets the port while it is down
-            reserved.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_REUSEADDR, 1)
+            # Not SO_REUSEADDR: with it, a server of another test that asks for any port may be given this one.
+            reserved.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_REUSEPORT, 1)
             await reserved.bind(("127.0.0.1", 0))
             self.port = reserved.getsockname()[1]
             task_status.started()
             while True:
                 await self._until(up=True)
-                listeners = await trio.open_tcp_listeners(self.port, host="127.0.0.1")
+                listening = trio.socket.socket()
+                listening.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_REUSEPORT, 1)
+                await listening.bind(("127.0.0.1", self.port))
+                listening.listen()
+                listeners = [trio.SocketListener(listening)]
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._accept, listeners)
                     await self._until(up=False)
