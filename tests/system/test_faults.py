@@ -98,12 +98,19 @@ async def cell(kind: Kind, case: Case, state: str, folder: Path) -> None:
         sent = behind.requests() - before
         assert sent <= (0 if state == "fresh" else 1.2 * CALLS), f"{state}: {sent} requests"
         if kind.sends_each and state in ("cold", "expired") and case.fault is not None:
-            assert sent >= CALLS  # each of them; but where nothing listens nothing can be counted
+            # Each of them; but where nothing listens nothing can be counted, and on a busy machine time may run out.
+            assert sent + sum(is_late(case, result) for result in results.values()) >= CALLS
         for number, result in results.items():
             judge(case, state, number, result)
         await behind.set_fault(faults.none)
         # The fault is over: before long, what nobody asked for yet is answered.
         await answered(gateway, range(CALLS, CALLS + 5), phase=2)
+
+
+def is_late(case: Case, result: CallResult) -> bool:
+    """Whether a call ran out of time where that is not what comes of the fault."""
+    said = result.message or ""
+    return bool(re.match(f"api: {LATE}", said)) and not re.match(f"api: ({case.sentence})", said)
 
 
 async def answered(gateway: Gateway, numbers: range, phase: int) -> None:
