@@ -12,7 +12,7 @@ import trio
 from mcp.client.client import Client
 from mcp.client.session import IncomingMessage
 from mcp.client.stdio import StdioServerParameters, stdio_client
-from mcp.client.subscriptions import ToolsListChanged
+from mcp.client.subscriptions import ResourceUpdated, ToolsListChanged
 
 from tests.fakes import varlet
 from tests.fakes.registry import Registry, package
@@ -93,3 +93,19 @@ async def test_a_listening_client_is_told(transport: str, tmp_path: Path, regist
             await listen(client)
             async with client.listen(tools_list_changed=True):
                 assert await trio.to_thread.run_sync(gateway.stop) == 0
+
+
+async def test_a_subscriber_of_a_resource_is_told(tmp_path: Path, registry: Registry) -> None:
+    """What is made of the package is told of with its new release; what is made of something else is not."""
+    async with over_stdio(tmp_path, registry.url, "2026-07-28", trio.Event()) as client:
+        assert await version_of(client) == "2.0.0"
+        async with client.listen(resource_subscriptions=["varlet://docs/changelog", "varlet://components"]) as events:
+            release(registry)
+            with trio.fail_after(30):
+                async for event in events:
+                    assert event == ResourceUpdated("varlet://components")
+                    break
+        read = await client.read_resource("varlet://components")
+        assert isinstance(read, types.ReadResourceResult)
+        assert isinstance(read.contents[0], types.TextResourceContents)
+        assert NEXT in read.contents[0].text
