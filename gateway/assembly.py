@@ -252,7 +252,8 @@ async def _open_upstream(
             # Whatever any tool or search may ask for is kept when a package has been downloaded anyway.
             fetches = [fetch for tool in profile.tools.values() for fetch in tool.documents.values()]
             searches = [each for each in profile.upstreams.values() if isinstance(each, SearchUpstream)]
-            wanted = {path_glob(fetch.path) for fetch in fetches if fetch.upstream == name}
+            asked = [fetch for fetch in fetches if fetch.upstream == name]
+            wanted = {path_glob(path) for fetch in asked for path in (fetch.path, fetch.else_path) if path is not None}
             wanted |= {path_glob(rule.path) for each in searches if each.upstream == name for rule in each.documents}
             return await stack.enter_async_context(
                 open_npm(

@@ -93,4 +93,4 @@ class UnknownResource(GatewayError):
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
-        super().__init__(f"Resource not found: {uri}")
+        super().__init__(f"Resource not found: {uri[:200]}{'…' if len(uri) > 200 else ''}")

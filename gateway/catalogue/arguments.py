@@ -62,9 +62,15 @@ class Arguments:
         faults = []
         for error in self._validator.iter_errors(arguments):
             where = ".".join(map(str, error.instance_path))
-            faults.append(printable(f"{where}: {error.message}" if where else error.message, 300))
+            said = _shortened(error.message)
+            faults.append(printable(f"{where}: {said}" if where else said, 400))
         more = f" and {len(faults) - _MAX_FAULTS} more" if len(faults) > _MAX_FAULTS else ""
         return f"Invalid arguments: {'; '.join(faults[:_MAX_FAULTS])}{more}. This tool takes: {self._takes}."
+
+
+def _shortened(message: str) -> str:
+    """A message that begins with the value that it is about: of a long one both ends, since the reason comes last."""
+    return message if len(message) <= 300 else f"{message[:150]}…{message[-120:]}"
 
 
 def canonical(arguments: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.catalogue.content import (
@@ -19,7 +19,7 @@ from gateway.catalogue.documents import Documents, Reading, Release
 from gateway.catalogue.jsontext import to_json
 from gateway.catalogue.select import Selection
 from gateway.catalogue.template import as_text, header_template, path_template, text_template
-from gateway.errors import ToolError, UnknownVersion
+from gateway.errors import ToolError, UnknownVersion, UpstreamNotFound
 from gateway.pipeline.model import Entry, Outcome
 from gateway.profile.fetch import Fetch as FetchSection
 from gateway.profile.templates import fields
@@ -60,6 +60,7 @@ class Fetch:
         self._section = section
         self._when = Selection(f"{key}.when", section.when) if section.when is not None else None
         self._path = path_template(section.path)
+        self._else_path = path_template(section.else_path) if section.else_path is not None else None
         self._version = text_template(section.version) if section.version is not None else None
         self.by_version = section.version is not None and "version" in fields(section.version)
         """Whether the argument `version` says which release."""
@@ -87,8 +88,12 @@ class Fetch:
                 return Got(listing.but(payload=str(error).encode(), outcome=Outcome.NOT_FOUND), None)
             values = {**values, "version": release.name}
         wanted = self._wanted(values, release.name if release is not None else None)
-        read = documents.find if self._section.optional else documents.get
-        return Got(await read(self.upstream, wanted, reading), release)
+        found = await documents.find(self.upstream, wanted, reading)
+        if found.outcome is Outcome.NOT_FOUND and self._else_path is not None:
+            found = await documents.find(self.upstream, replace(wanted, path=self._else_path.fill(values)), reading)
+        if found.outcome is Outcome.NOT_FOUND and not self._section.optional:
+            raise UpstreamNotFound(self.upstream, found.payload.decode())
+        return Got(found, release)
 
     def _wanted(self, values: Mapping[str, Any], release: str | None) -> Wanted:
         section = self._section

@@ -12,10 +12,12 @@ import orjson
 from gateway.catalogue.calls import Called, ToolCalls
 from gateway.catalogue.completion import Completion, completed
 from gateway.catalogue.content import JsonContent
+from gateway.catalogue.jsontext import to_json
 from gateway.catalogue.result import PROVENANCE, provenance
 from gateway.catalogue.tool import Tool
 from gateway.errors import UnknownResource
 from gateway.pipeline.clock import Clock
+from gateway.profile.budget import CURSOR
 from gateway.profile.offers import Resource as ResourceSection
 from gateway.profile.profile import Profile
 from gateway.profile.templates import fields
@@ -79,12 +81,17 @@ class _Resource:
         arguments: Mapping[str, Any] = self._arguments.value(values)
         return arguments
 
-    def text(self, called: Called) -> str:
+    def text(self, called: Called, arguments: Mapping[str, Any]) -> str:
         """The content: structured where it is JSON, else the answer's text."""
         result = orjson.loads(called.payload)
         if is_json(self.mime_type) and "structuredContent" in result:
             return orjson.dumps(result["structuredContent"]).decode()
-        return "\n\n".join(part["text"] for part in result["content"])
+        texts = [part["text"] for part in result["content"]]
+        if called.following is None:
+            return "\n\n".join(texts)
+        # The note of a part speaks to who called the tool; a reader of the resource has not, and has no arguments.
+        given = to_json({**arguments, CURSOR: called.following}).decode()
+        return f"{texts[0]}\n\nThere is more: call {self.reads} with {given}."
 
 
 class Resources:
@@ -127,11 +134,12 @@ class Resources:
         if found is None:
             raise UnknownResource(uri)
         resource = found.resource
-        called = await self._calls.ask(resource.tool, resource.arguments(found.values), caller=caller)
+        arguments = resource.arguments(found.values)
+        called = await self._calls.ask(resource.tool, arguments, caller=caller)
         now = self._clock()
         remaining = min(max(0.0, called.answer.entry.fresh_until - now), _DAY)
         return {
-            "contents": [{"uri": uri, "mimeType": resource.mime_type, "text": resource.text(called)}],
+            "contents": [{"uri": uri, "mimeType": resource.mime_type, "text": resource.text(called, arguments)}],
             "ttlMs": int(remaining * 1000),
             "cacheScope": "private" if resource.tool.policy.private else "public",
             "_meta": {PROVENANCE: provenance(called.answer, now)},

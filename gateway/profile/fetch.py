@@ -71,6 +71,8 @@ class Fetch(Section):
     """The name of an `[upstreams.NAME]`."""
     path: Template = ""
     """The document's path: each value is one path segment, encoded."""
+    else_path: Template | None = None
+    """Another path, for where there is no document at `path`: the file had another name in older releases."""
     version: Template | None = None
     """A release, a range or a dist-tag; `{version}` in `path` and `base_url` is then the resolved release."""
     releases: bool = False

@@ -22,6 +22,8 @@ def fetch_faults(
 ) -> Iterator[Finding]:
     """What is wrong with a fetch of `upstream`; `arguments` are the values that its templates may hold."""
     yield from template_faults((*path, "path"), fetch.path, arguments | VERSION)
+    if fetch.else_path is not None:
+        yield from template_faults((*path, "else_path"), fetch.else_path, arguments | VERSION)
     if fetch.version is not None:
         yield from template_faults((*path, "version"), fetch.version, arguments)
     if fetch.when is not None:
@@ -51,12 +53,12 @@ def fetch_faults(
         yield Finding((*path, key), f"no {key}: {by}")
 
 
-_ALWAYS = frozenset({"upstream", "when", "optional"})
+_ALWAYS = frozenset({"upstream", "when", "optional", "else_path"})
 _NAMED: dict[str, tuple[frozenset[str], str]] = {
     "npm": (_ALWAYS | {"path", "version"}, "a file of a package is named by path and version alone"),
     "files": (_ALWAYS | {"path"}, "a file of a folder is named by its path alone"),
     "search": (
-        _ALWAYS | {"path", "version", "query", "headers"},
+        _ALWAYS - {"else_path"} | {"path", "version", "query", "headers"},
         "a search is asked by its query and version alone",
     ),
 }

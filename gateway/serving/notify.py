@@ -68,7 +68,7 @@ class Notifier:
         """resources/subscribe, of the handshake era; raises MCPError."""
         uri = str(params.uri)
         if not self._resources.has(uri):
-            raise MCPError(code=types.INVALID_PARAMS, message=f"Nothing is told of this resource: {uri}")
+            raise MCPError(code=types.INVALID_PARAMS, message=f"Nothing is told of this resource: {uri[:200]}")
         if len(self._subscribed) >= _MOST and uri not in self._subscribed:
             raise MCPError(code=types.INVALID_PARAMS, message=f"A client may subscribe to {_MOST} resources at most")
         self._subscribed[uri] = None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,20 @@ async def test_a_long_resource(autojump_clock: trio.testing.MockClock, tmp_path:
         assert read["mimeType"] == "application/json"
         assert '"nextCursor"' in read["text"]
         assert len(read["text"]) <= 1000
+
+
+async def test_a_long_text(autojump_clock: trio.testing.MockClock, tmp_path: Path) -> None:
+    """Its first part says with which call of the tool it goes on, since its reader has made none."""
+    text = LIBRARY.replace(
+        'result = { select = "text", format = "text",',
+        'result = { max_output = "1KB", select = "text", format = "text",',
+    )
+    long = b'{"text":"%b"}' % (b"A line of a long book.\\n" * 200)
+    async with open_rig(tmp_path, text, api=library(**{"en/long": long})) as rig:
+        read = content(await rig.catalogue.read("library://books/long", NOBODY))["text"]
+        asked = json.loads(read.partition("There is more: call get_book with ")[2].rstrip("."))
+        assert (await rig.call("get_book", **asked)).message is None
+        assert asked["name"] == "long"
 
 
 @pytest.mark.parametrize(

@@ -108,3 +108,21 @@ result.select = "{ asked: arg('version'), log: release('log'), page: release('pa
 """
     async with open_rig(tmp_path, tool, api=FakeUpstream(otherwise=b"1")) as rig:
         assert await rig.value(version="^1.0.0") == {"asked": "1.1.0", "log": "2.0.0", "page": "1.1.0"}
+
+
+async def test_a_document_under_another_name(autojump_clock: trio.testing.MockClock, tmp_path: Path) -> None:
+    """Where there is none at the one path, the other one is asked for; where there is none at all, that is said."""
+    tool = """
+[tools.t]
+description = "d"
+strategy = "s"
+input.properties = { version = { type = "string", default = "latest" } }
+fetch = { upstream = "api", path = "new.json", else_path = "old.json", version = "{version}" }
+result.missing = "Nothing in {version}."
+"""
+    api = FakeUpstream(documents={"new.json@2.0.0": b'{"a":2}', "old.json@1.1.0": b'{"a":1}'})
+    async with open_rig(tmp_path, tool, api=api) as rig:
+        assert await rig.value() == {"a": 2}
+        assert api.times("old.json@2.0.0") == 0
+        assert await rig.value(version="1.1.0") == {"a": 1}
+        assert await rig.sentence(version="1.0.0") == "Nothing in 1.0.0."

@@ -98,5 +98,14 @@ async def test_values_that_are_bound_already(tmp_path: Path, npm_registry: str, 
             version="3.20.6",
             props={"modelValue": "x", "rules": [], "Placeholder": "Your name", "clearable": True},
         )
+        older = await answer(
+            gateway,
+            "generate_component_template",
+            name="input",
+            version="2",
+            props={"v-model": "x", "size": "small", "Size": "normal"},
+        )
+    assert older["ignored"] == ["v-model"]
+    assert '<var-input v-model="value" size="normal" />' in older["code"]
     element = next(line for line in made["code"].splitlines() if "<var-input" in line)
     assert element.strip() == ('<var-input model-value="x" placeholder="Your name" :rules="[]" :clearable="true" />')

@@ -132,7 +132,8 @@ async def test_directives(gateway: Gateway, newest: Release) -> None:
     one = await answer(gateway, "get_directive_info", name="vRipple")
     assert one["directives"] == every["directives"][:1]
     assert one["documentation"][0]["title"] == "Ripple Directive"
-    assert "there are ripple, hover and lazy" in await sentence(gateway, "get_directive_info", name="drag")
+    assert "have ripple, hover and lazy" in await sentence(gateway, "get_directive_info", name="drag")
+    assert "no release matches" in await sentence(gateway, "get_directive_info", name="lazy", version="99.0.0")
 
 
 @pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
@@ -160,7 +161,8 @@ async def test_guides(gateway: Gateway, real_docs: Docs) -> None:
         read = await answer(gateway, "get_guide", name=name)
         source = real_docs.text(f"packages/varlet-ui/docs/{name}.en-US.md")
         assert " ".join(part["text"] for part in read["parts"]).split() == source.split()
-    assert "Did you mean quickstart" in await sentence(gateway, "get_guide", name="quick-start")
+    assert (await answer(gateway, "get_guide", name="quick-start"))["outline"][0] == titles["quickstart"]
+    assert "Did you mean quickstart" in await sentence(gateway, "get_guide", name="quickstrat")
     for method in ("vite", "nuxt", "webpack", "cdn"):
         for locale in ("en-US", "zh-CN"):
             steps = await answer(gateway, "get_installation_guide", method=method, locale=locale)
@@ -215,7 +217,10 @@ async def test_migration(gateway: Gateway, npm_registry: str) -> None:
     told = {(one["component"], one["change"], one["what"]) for one in guide["changes"]}
     before, after = old.components(), new.components()
     for name in before.keys() & after.keys():
-        had, has = ({prop["name"] for prop in each[name].get("attributes", [])} for each in (before, after))
+        had, has = (
+            {re.sub("^v-model:?", "", prop["name"]) or "model-value" for prop in each[name].get("attributes", [])}
+            for each in (before, after)
+        )
         for prop in has - had:
             assert (f"var-{name}", "added", f"prop {prop}") in told or not had
         for prop in had - has:
@@ -226,7 +231,16 @@ async def test_migration(gateway: Gateway, npm_registry: str) -> None:
     assert guide["guide"] == []
     major = await answer(gateway, "get_migration_guide", **{"from": "2", "component": "button"})
     assert {one["component"] for one in major["changes"]} == {"var-button"}
+    assert major["guide"] == []
+    major = await answer(gateway, "get_migration_guide", **{"from": "2"})
     assert major["guide"][0]["title"] == "Migrating from 2.x"
+    assert all(len(orjson.dumps(one)) < 2000 for one in major["changes"])
+    inputs = await answer(gateway, "get_migration_guide", **{"from": "2", "component": "input"})
+    assert "prop model-value" not in {one["what"] for one in inputs["changes"]}  # v-model, spelled otherwise
+    back = await answer(gateway, "get_migration_guide", **{"from": "3", "to": "2"})
+    assert back["guide"] == []
+    said = await sentence(gateway, "get_migration_guide", **{"from": "2", "component": "zzz"})
+    assert said.startswith("No component named zzz in Varlet")
 
 
 async def test_playground(gateway: Gateway) -> None:
@@ -240,6 +254,34 @@ async def test_playground(gateway: Gateway) -> None:
     assert json.loads(base64.b64decode(example["url"].partition("#")[2])) == {"App.vue": example["code"]}
     assert "<var-button" in example["code"]
     assert (await sentence(gateway, "get_playground_link")).startswith("Nothing to open")
+    longest = await gateway.catalogue.call("get_playground_link", {"code": "<p>" + "按" * 5990})
+    assert len(longest.payload) < 80_000
+    assert "longer than 6000" in await sentence(gateway, "get_playground_link", code="x" * 6001)
+
+
+@pytest.mark.parametrize("near", ["2.6.3", "1.27.20"])
+async def test_old_releases(gateway: Gateway, npm_registry: str, near: str) -> None:
+    """Releases from before their files had a language in their names answer as well."""
+    release = Release(npm_registry, near)
+    tags = json.loads(release.files["highlight/web-types.json"])["contributions"]["html"]["tags"]
+    button = next(tag for tag in tags if tag["name"] == "var-button")
+    version = release.version
+    props = await answer(gateway, "get_component_props", name="button", version=version)
+    assert props == {"name": "var-button", "version": version, "props": button["attributes"]}
+    assert len((await answer(gateway, "list_components", version=version))["components"]) == len(tags)
+    assert (await answer(gateway, "get_component_style_variables", name="button", version=version))["variables"]
+    assert "Button" in (await answer(gateway, "get_package_exports", version=version))["exports"]
+    guide = await answer(gateway, "get_migration_guide", **{"from": version, "component": "button"})
+    assert guide["from"] == version
+
+
+async def test_what_is_no_range(gateway: Gateway) -> None:
+    """Is told, and is no empty list."""
+    assert "nonsense! is no range" in await sentence(gateway, "list_versions", range="nonsense!")
+    assert "zzz is no release and no range" in await sentence(gateway, "get_changelog", version="zzz")
+    picker = await answer(gateway, "get_changelog", component="input", limit=200)
+    scopes = [change.split("**")[1].lower() for release in picker["releases"] for change in release["changes"]]
+    assert all("input" in re.split(r"[:, ]+", scope) for scope in scopes)
 
 
 async def test_resources(gateway: Gateway, real_docs: Docs) -> None:

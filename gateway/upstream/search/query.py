@@ -109,6 +109,12 @@ def parse(text: str, stop_words: Collection[str] = ()) -> Query:
     return Query(tuple(asked[:MAX_TERMS]), required, tuple(excluded[:MAX_TERMS]), sentence or None)
 
 
+def plain_words(text: str) -> str:
+    """The words of a query that stand there by themselves: not those in quotes, nor behind a sign."""
+    found = _ELEMENT.finditer(_UNREADABLE.sub(" ", text[:MAX_LENGTH]))
+    return " ".join(match["word"] for match in found if match["word"] is not None and not match["sign2"])
+
+
 def _phrase(text: str) -> Phrase | None:
     """Terms in a row; None where there are none."""
     found = list(terms(text))

@@ -79,7 +79,8 @@ class Search:
         if wanted.path or wanted.headers:
             raise UpstreamRejected(self.name, "a search is named by its query, and has neither path nor headers")
         asked = dict(wanted.query)
-        query = parse(self._synonyms.widened(asked.pop("q", "")), self._section.stop_words)
+        text = asked.pop("q", "")
+        query = self._synonyms.widened(parse(text, self._section.stop_words), text)
         limit = self._number("limit", asked.pop("limit", ""), _LIMIT)
         offset = self._number("offset", asked.pop("offset", ""), 0)
         filters = {name: value for name, value in asked.items() if value}
