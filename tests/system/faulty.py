@@ -28,6 +28,11 @@ class Case:
     sentence: str | None = None
     framing: Framing = "length"
 
+    @property
+    def silent(self) -> bool:
+        """Whether nothing comes back that could be told from an answer that is late."""
+        return self.sentence is not None and _SILENT in self.sentence
+
 
 def document(number: int, phase: int) -> dict[str, object]:
     """What the upstream knows under a number. The even ones change with the phase."""
@@ -56,7 +61,7 @@ class Kind:
     open: Callable[[Case], AbstractAsyncContextManager[Behind]]
     cases: dict[str, Case]
     impatient: str
-    """The limits for faults that no answer comes through."""
+    """The limits for faults that nothing comes through."""
     sends_each: bool = False
     """Whether every call is a request of its own, which nothing but the budget multiplies."""
 

@@ -49,13 +49,13 @@ LATE = r"no answer within \S+ \(upstreams\.api\.(try_)?timeout\): "
 """A clear sentence, too, for any fault on a busy machine."""
 
 PATIENT = "timeout = '60s'"
-"""For faults that an answer comes through, however busy the machine is."""
+"""For faults that something comes through, however busy the machine is: no call runs out of time before it is sent."""
 
 
 @asynccontextmanager
 async def opened(kind: Kind, behind: Behind, case: Case, state: str, folder: Path) -> AsyncIterator[Gateway]:
     """A gateway with the upstream, and a cache that will be in `state` when something was asked for."""
-    patience = kind.impatient if case.sentence else PATIENT
+    patience = kind.impatient if case.silent else PATIENT
     # Where nothing stands in for the upstream, the worst: nothing but the budget holds the retries back.
     breaker = "true" if state == "stale" else "false"
     text = PROFILE.format(state=STATES[state], patience=patience, breaker=breaker, folder=folder, name=state)
@@ -98,19 +98,12 @@ async def cell(kind: Kind, case: Case, state: str, folder: Path) -> None:
         sent = behind.requests() - before
         assert sent <= (0 if state == "fresh" else 1.2 * CALLS), f"{state}: {sent} requests"
         if kind.sends_each and state in ("cold", "expired") and case.fault is not None:
-            # Each of them; but where nothing listens nothing can be counted, and on a busy machine time may run out.
-            assert sent + sum(is_late(case, result) for result in results.values()) >= CALLS
+            assert sent >= CALLS  # each of them; but where nothing listens nothing can be counted
         for number, result in results.items():
             judge(case, state, number, result)
         await behind.set_fault(faults.none)
         # The fault is over: before long, what nobody asked for yet is answered.
         await answered(gateway, range(CALLS, CALLS + 5), phase=2)
-
-
-def is_late(case: Case, result: CallResult) -> bool:
-    """Whether a call ran out of time where that is not what comes of the fault."""
-    said = result.message or ""
-    return bool(re.match(f"api: {LATE}", said)) and not re.match(f"api: ({case.sentence})", said)
 
 
 async def answered(gateway: Gateway, numbers: range, phase: int) -> None:
