@@ -144,6 +144,8 @@ class ToolCalls:
         self, tool: Tool, key: str, arguments: Mapping[str, Any], given: Mapping[str, Any], reading: Reading
     ) -> Rendered:
         """The answer, made of nothing that a call of another tool has made untrue."""
+        if not self._invalidated:
+            return await tool.answer(self._documents, arguments, given, reading, key)
         since = self._invalidated.since(tool.tags(arguments))
         rendered = await tool.answer(self._documents, arguments, given, reading.not_before(since), key)
         # A tag may name the release, which is known only now; and time has passed.

@@ -35,6 +35,10 @@ class Invalidated:
             self._before = self._clock()
         self._times[hash(tag)] = self._clock()
 
+    def __bool__(self) -> bool:
+        """Whether any tool invalidates anything."""
+        return bool(self._globs)
+
     def since(self, tags: Iterable[str]) -> float:
         """Up to when documents are of no use for an answer with these tags; -inf where all of them are."""
         times = (self._times.get(hash(tag), self._before) for tag in tags if self._can_be(tag))

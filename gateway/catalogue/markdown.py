@@ -44,19 +44,19 @@ def sections(text: str) -> list[dict[str, Any]]:
 
 
 def passages(text: str) -> list[dict[str, Any]]:
-    """The text cut at every heading, so that the pieces put together are the text: {"title", "level", "text"}.
+    """The text cut at every heading: {"title", "level", "text"}; joined by line breaks the pieces are the text again.
 
-    What stands before the first heading has no title, and level 0.
+    What stands before the first heading has no title, and level 0; it is left out where it is blank.
     """
     lines = _LINE_END.split(text)
     headings = _headings(_BLOCKS.parse(text))
     starts = [(0, 0, ""), *headings]
     ends = [*(line for line, _, _ in headings), len(lines)]
     pieces = (
-        {"title": title, "level": level, "text": "\n".join(lines[line:end]).strip()}
+        {"title": title, "level": level, "text": "\n".join(lines[line:end])}
         for (line, level, title), end in zip(starts, ends, strict=True)
     )
-    return [piece for piece in pieces if piece["level"] or piece["text"]]
+    return [piece for piece in pieces if piece["level"] or str(piece["text"]).strip()]
 
 
 def section(text: str, title: str) -> str | None:

@@ -20,7 +20,7 @@ from gateway.pipeline.clock import Clock
 from gateway.profile.budget import CURSOR
 from gateway.profile.offers import Resource as ResourceSection
 from gateway.profile.profile import Profile
-from gateway.profile.templates import fields
+from gateway.profile.templates import Field, fields, parse_template
 from gateway.profile.tools import Tool as ToolSection
 from gateway.profile.upstreams.search import SearchUpstream
 from gateway.upstream.content import is_json
@@ -57,8 +57,7 @@ class _Resource:
         declared = about.input.get("properties", {})
         same = {field: f"{{{field}}}" for field in section.fields if field in declared}
         self._arguments = JsonContent({**same, **section.arguments})
-        self._segments = [next(iter(fields(part)), None) or part for part in section.uri.split("/")]
-        self._is_field = [bool(fields(part)) for part in section.uri.split("/")]
+        self._segments = tuple(_segment(part) for part in section.uri.split("/"))
         plain = about.result.format == "text" or about.result.text is not None
         self.mime_type = section.mime_type or ("text/plain" if plain else JSON)
         self.definition = _definition(name, section, self.mime_type)
@@ -69,10 +68,10 @@ class _Resource:
         if len(parts) != len(self._segments):
             return None
         found = {}
-        for part, segment, is_field in zip(parts, self._segments, self._is_field, strict=True):
-            if is_field and part and not ("?" in part or "#" in part):
-                found[segment] = unquote(part, errors="replace")
-            elif is_field or part != segment:
+        for part, segment in zip(parts, self._segments, strict=True):
+            if isinstance(segment, Field) and part and not ("?" in part or "#" in part):
+                found[segment.name] = unquote(part, errors="replace")
+            elif part != segment:
                 return None
         return found
 
@@ -82,7 +81,7 @@ class _Resource:
         return arguments
 
     def text(self, called: Called, arguments: Mapping[str, Any]) -> str:
-        """The content: structured where it is JSON, else the answer's text."""
+        """The content: structured where it is JSON, else the answer's text, with the call that goes on with it."""
         result = orjson.loads(called.payload)
         if is_json(self.mime_type) and "structuredContent" in result:
             return orjson.dumps(result["structuredContent"]).decode()
@@ -160,6 +159,12 @@ class Resources:
             if values is not None:
                 return _Found(resource, values)
         return None
+
+
+def _segment(text: str) -> str | Field:
+    """A segment of a URI: a field, or what stands there as it is."""
+    (part,) = parse_template(text)
+    return part
 
 
 def _definition(name: str, section: ResourceSection, mime_type: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from gateway.profile.federated import may_be_federated
 from gateway.profile.politeness import upstream_contradictions
 from gateway.profile.positions import KeyPath
 from gateway.profile.profile import Profile
-from gateway.profile.references import fetches, properties
+from gateway.profile.references import fetches
 from gateway.profile.templates import fields
 from gateway.profile.tools import Tool
 from gateway.profile.units import format_duration, format_size
@@ -151,7 +151,7 @@ def _warming(profile: Profile) -> Iterator[Contradiction]:
         if not tool.annotations.read_only:
             problem = f"{call.tool} does more than read, so calling it ahead warms nothing"
             yield Contradiction(((*path, "tool"),), problem, "remove the call")
-        declared, given = properties(tool), {**call.arguments, **call.each}
+        declared, given = tool.arguments, {**call.arguments, **call.each}
         for name in sorted(given.keys() - declared):
             key = (*path, "each" if name in call.each else "arguments", name)
             near = did_you_mean(name, declared)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import reduce
 
-from gateway.profile.faults import Finding, did_you_mean, listed, shown
+from gateway.profile.faults import Finding
+from gateway.profile.known import unknown
 from gateway.profile.tree import Node, merge
 from gateway.profile.upstreams import KINDS
 
@@ -51,15 +52,10 @@ def _with_tool_defaults(root: Node) -> Node:
 
 def _unknown(root: Node) -> Iterator[Finding]:
     tools, known = _table(root, "tools"), _table(root, "tool_defaults")
-    names = sorted(known.value) if known is not None else []
+    names = known.value if known is not None else {}
     for tool, node in tools.value.items() if tools is not None else ():
         for index, each in enumerate(_named(node)):
-            if each.value not in names:
-                near = did_you_mean(each.value, names)
-                what = (
-                    f"one of [tool_defaults]: {listed(names)}" if names else "a name of [tool_defaults], which is empty"
-                )
-                yield Finding(("tools", tool, "defaults", index), what, suggestion=shown(near) if near else None)
+            yield from unknown(("tools", tool, "defaults", index), each.value, names, "tool_defaults")
 
 
 def _named(tool: Node) -> list[Node]:

@@ -39,9 +39,9 @@ def _resource(path: KeyPath, resource: Resource, profile: Profile, tools: frozen
     yield from _arguments(path, resource.arguments, resource.fields, profile.tools.get(resource.tool), resource.tool)
     tool = profile.tools.get(resource.tool)
     for field in sorted(resource.fields - resource.arguments.keys()):
-        if tool is not None and field not in _takes(tool) and not _used(resource.arguments, field):
+        if tool is not None and field not in tool.arguments and not _used(resource.arguments, field):
             what = f"a field that is an argument of {resource.tool}, or stands in arguments"
-            near = did_you_mean(field, _takes(tool))
+            near = did_you_mean(field, tool.arguments)
             yield Finding((*path, "uri"), what, f"{{{field}}}", f"{{{near}}}" if near else None)
     if tool is not None and not tool.annotations.read_only:
         yield Finding((*path, "tool"), "a tool that only reads", shown(resource.tool))
@@ -103,7 +103,7 @@ def _arguments(
     path: KeyPath, arguments: dict[str, Any], known: frozenset[str], tool: Tool | None, name: str
 ) -> Iterator[Finding]:
     """Arguments that the tool does not take, and templates in them over values that there are not."""
-    takes = _takes(tool) if tool is not None else frozenset(arguments)
+    takes = tool.arguments if tool is not None else frozenset(arguments)
     for argument in sorted(arguments.keys() - takes):
         near = did_you_mean(argument, takes)
         what = f"one of the arguments of {name}: {listed(sorted(takes))}" if takes else f"no arguments: {name} has none"
@@ -111,11 +111,6 @@ def _arguments(
     for argument, value in arguments.items():
         for text in dict.fromkeys(texts(value)):
             yield from template_faults((*path, "arguments", argument), text, known)
-
-
-def _takes(tool: Tool) -> frozenset[str]:
-    declared = tool.input.get("properties", {})
-    return frozenset(declared) if isinstance(declared, dict) else frozenset()
 
 
 def _used(arguments: dict[str, Any], field: str) -> bool:

@@ -64,7 +64,7 @@ def broken_references(profile: Profile, declared: Declared) -> tuple[Finding, ..
 
 
 def _tool(path: KeyPath, tool: Tool, profile: Profile, declared: Declared) -> Iterator[Finding]:
-    declared_arguments = properties(tool)
+    declared_arguments = tool.arguments
     arguments = declared_arguments | tool.derive.keys()
     yield from unknown((*path, "strategy"), tool.strategy, declared.strategies, "strategies")
     for at, fetch in fetches(path, tool):
@@ -136,12 +136,6 @@ def _upstream(path: KeyPath, upstream: Upstream) -> Iterator[Finding]:
             )
         for field in sorted(fields(upstream.base_url) - VERSION):
             yield Finding((*path, "base_url"), "no field but {version}", f"{{{field}}}", did_you_mean(field, VERSION))
-
-
-def properties(tool: Tool) -> frozenset[str]:
-    """The arguments that a tool declares."""
-    declared = tool.input.get("properties", {})
-    return frozenset(declared) if isinstance(declared, dict) else frozenset()
 
 
 def fetches(path: KeyPath, tool: Tool) -> Iterator[tuple[KeyPath, Fetch]]:

@@ -124,6 +124,12 @@ class Tool(Section):
         return self
 
     @property
+    def arguments(self) -> frozenset[str]:
+        """The names of the arguments that the tool declares."""
+        declared = self.input.get("properties", {})
+        return frozenset(declared) if isinstance(declared, dict) else frozenset()
+
+    @property
     def documents(self) -> dict[str, Fetch]:
         """Every fetch by name; the only one of `fetch` is called "document"."""
         return {"document": self.fetch} if self.fetch is not None else self.fetches

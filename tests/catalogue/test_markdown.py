@@ -172,10 +172,11 @@ def test_passages() -> None:
     """The text cut at every heading, and nothing twice; what stands first may have none."""
     text = "Intro\n\n# A\none\n## B\n\n```\n# no heading\n```\n# C"
     assert passages(text) == [
-        {"title": "", "level": 0, "text": "Intro"},
+        {"title": "", "level": 0, "text": "Intro\n"},
         {"title": "A", "level": 1, "text": "# A\none"},
         {"title": "B", "level": 2, "text": "## B\n\n```\n# no heading\n```"},
         {"title": "C", "level": 1, "text": "# C"},
     ]
-    assert passages("") == []
+    assert "\n".join(piece["text"] for piece in passages(text)) == text
+    assert passages("") == passages("\n \n") == []
     assert [piece["title"] for piece in passages("# A")] == ["A"]

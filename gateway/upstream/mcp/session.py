@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import mcp_types as types
@@ -60,7 +60,7 @@ _GONE = (types.CONNECTION_CLOSED, types.REQUEST_TIMEOUT, UNAVAILABLE)
 
 
 class Session:
-    """What can be done with a server while the session lasts. Made by `open_session`; safe for concurrent use."""
+    """What can be done with a server while the session lasts. Safe for concurrent use once `negotiate` is through."""
 
     def __init__(self, name: str, section: McpUpstream, streams: tuple[Any, Any], ask: Ask) -> None:
         self._name = name
@@ -344,12 +344,3 @@ class _Translated:
                 raise UpstreamRefused(self._name, message, error.code, error.data) from None
             case ValidationError() | RuntimeError():
                 raise UpstreamInvalid(self._name, f"it does not speak MCP: {printable(str(error), 200)}") from None
-
-
-@asynccontextmanager
-async def open_session(name: str, section: McpUpstream, streams: tuple[Any, Any], ask: Ask) -> AsyncIterator[Session]:
-    """A session over the streams of a transport, negotiated; raises UpstreamError."""
-    session = Session(name, section, streams, ask)
-    async with session.client:
-        await session.negotiate()
-        yield session
