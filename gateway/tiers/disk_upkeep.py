@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -48,6 +49,15 @@ class Pace:
             self.size = min(self._most, int(self.size * min(1.5, self._target / max(seconds, 1e-6))) + 1)
 
 
+@dataclass(slots=True)
+class Paces:
+    """Of one chore: a row that is deleted in the order of the file costs a page or two, at random ten."""
+
+    bit: Pace = field(default_factory=Pace)
+    between: Pace = field(default_factory=lambda: Pace(_BETWEEN_MOVES[0], *_BETWEEN_MOVES, target=_MOVE_TARGET))
+    """Rows or pages between two moves of the WAL."""
+
+
 class Upkeep:
     """Does chores on a store by jobs that are queued as any other, with requests served in between.
 
@@ -61,41 +71,43 @@ class Upkeep:
         """Seconds that the longest bit or move took: for so long a request had to wait for it."""
         self._store = store
         self._queue_up = queue_up
-        self._paces: dict[Callable[..., int], Pace] = {}
-        self._between = Pace(_BETWEEN_MOVES[0], *_BETWEEN_MOVES, target=_MOVE_TARGET)
+        self._paces: dict[Callable[..., int], Paces] = {}
         self._unmoved = 0
 
     async def do_bit(self, chore: Chore, pace: Callable[..., int] | None = None) -> int:
         """Do a bit of `chore`, as much as takes a few milliseconds; 0 when nothing is left. Raises TierError."""
-        learnt = self._paces.setdefault(pace or chore, Pace())
+        paces = self._paces.setdefault(pace or chore, Paces())
         while True:
-            size = learnt.size
+            size = min(paces.bit.size, paces.between.size)
             try:
                 job = await self._queue_up(Job(Kind.CHORE, partial(chore, limit=size)))
                 break
             except TierError:
                 if size == 1 or not self._store.room.full:
                     raise
-                learnt.shrink()  # with little room, a small bit may still be possible
-        learnt.settle(job.result, job.seconds)
+                paces.bit.shrink()  # with little room, a small bit may still be possible
+        paces.bit.settle(job.result, job.seconds)
         self.longest_hold = max(self.longest_hold, job.seconds)
         self._unmoved += job.result
-        if self._unmoved >= self._between.size:
-            await self._move()
+        if self._unmoved >= paces.between.size:
+            done = self._unmoved
+            paces.between.settle(done, await self._move())
         return int(job.result)
 
     async def finish(self) -> None:
         """Move what the chores have left in the WAL, and give back the room that a burst of writes took there."""
         if self._unmoved:
             await self._move()
-        await self._queue_up(Job(Kind.MOVE, truncate_large_wal))
+        job = await self._queue_up(Job(Kind.MOVE, truncate_large_wal))
+        self.longest_hold = max(self.longest_hold, job.seconds)
 
-    async def _move(self) -> None:
-        done, self._unmoved = self._unmoved, 0
+    async def _move(self) -> float:
+        """How many seconds it took."""
+        self._unmoved = 0
         await trio.to_thread.run_sync(_sync, self._store.wal)
         job = await self._queue_up(Job(Kind.MOVE, Store.move_wal))
-        self._between.settle(done, job.seconds)
         self.longest_hold = max(self.longest_hold, job.seconds)
+        return job.seconds
 
 
 def truncate_large_wal(store: Store) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from gateway.pipeline.model import Entry
 from gateway.tiers.codec import Codec
 from gateway.tiers.disk_batch import Job, Kind
-from gateway.tiers.disk_cleanup import expire
+from gateway.tiers.disk_cleanup import evict, expire
 from gateway.tiers.disk_store import Store
 from gateway.tiers.disk_upkeep import TARGET, Pace, Upkeep
 from gateway.watch.janitor import Janitor
@@ -46,6 +46,8 @@ async def test_the_wal_is_moved_in_turns_of_its_own() -> None:
         await upkeep.do_bit(expire)
     moves = sum(kind is Kind.MOVE for kind, _ in asked[before:])
     assert moves > 10
+    assert asked[-2][0] is Kind.CHORE
+    assert asked[-2][1] <= 32, "a bit that is more than a move may take can't be moved in time"
     assert upkeep.longest_hold == 20 * TARGET
     await upkeep.finish()
     assert [kind for kind, _ in asked[-2:]] == [Kind.MOVE, Kind.MOVE]
@@ -60,6 +62,27 @@ def test_a_pace_stays_within_its_bounds() -> None:
     for _ in range(10):
         pace.settle(pace.size, TARGET / 100)
     assert pace.size == 64
+
+
+async def test_chores_learn_apart() -> None:
+    """One whose rows cost much to move does not take from another what it has learnt."""
+    moving: dict[str, float] = {"expire": TARGET / 100, "evict": TARGET * 20}
+    doing, limits = "", []
+
+    async def queue_up(job: Job) -> Job:
+        limit = job.work.keywords["limit"] if job.kind is Kind.CHORE else 0  # type: ignore[attr-defined]  # a partial
+        limits.append(limit)
+        job.result, job.seconds = limit, TARGET / 100 if job.kind is Kind.CHORE else moving[doing]
+        return job
+
+    upkeep = Upkeep(Store(Path("/nowhere/cache.db"), Codec(1, 0.0), ttl=1.0, max_size=1), queue_up)
+    largest = {}
+    for doing, chore in (("expire", expire), ("evict", evict), ("expire", expire)) * 3:
+        limits.clear()
+        for _ in range(40):
+            await upkeep.do_bit(chore)
+        largest[doing] = limits[-2] or limits[-1]
+    assert largest == {"expire": 256, "evict": 32}
 
 
 async def test_no_commit_of_a_chore_moves_the_wal(tmp_path: Path) -> None:
