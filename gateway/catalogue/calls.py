@@ -15,7 +15,7 @@ from gateway.catalogue.documents import DOCUMENTS, Documents, Reading
 from gateway.catalogue.invalidated import Invalidated
 from gateway.catalogue.pages import NEXT_CURSOR
 from gateway.catalogue.policies import asked_for
-from gateway.catalogue.result import PROVENANCE, CallResult, provenance, render_error, with_meta
+from gateway.catalogue.result import PROVENANCE, CallResult, failed, provenance, with_meta
 from gateway.catalogue.tool import Rendered, Tool
 from gateway.errors import TierError, ToolError, UpstreamError
 from gateway.pipeline.freshness import Verdict, derived_entry, judge, lasts_until
@@ -62,11 +62,12 @@ class ToolCalls:
         try:
             called = await self.ask(tool, arguments, caller=caller, meta=meta, horizon=horizon)
         except (ToolError, UpstreamError) as error:
-            return CallResult(render_error(str(error)), message=str(error))
+            return failed(error)
         about: dict[str, Any] = {PROVENANCE: provenance(called.answer, self._pipeline.clock())}
         if called.following is not None:
             about[NEXT_CURSOR] = called.following
-        return CallResult(with_meta(called.payload, about), answer=called.answer)
+        outcome = called.answer.status.value if tool.cached else "passed"
+        return CallResult(with_meta(called.payload, about), answer=called.answer, outcome=outcome)
 
     async def ask(
         self,

@@ -10,11 +10,12 @@ from gateway.catalogue.documents import Documents
 from gateway.catalogue.federated import Asking, FederatedCalls
 from gateway.catalogue.federation import Federation, Strategies
 from gateway.catalogue.invalidated import Invalidated
+from gateway.catalogue.labels import Labels
 from gateway.catalogue.listing import Listing
 from gateway.catalogue.policies import asked_for, policy_of
 from gateway.catalogue.prompts import Prompts
 from gateway.catalogue.resources import Resources
-from gateway.catalogue.result import CallResult, render_error
+from gateway.catalogue.result import CallResult, failed
 from gateway.catalogue.template import path_glob
 from gateway.catalogue.tool import Tool
 from gateway.errors import ToolError, UnknownTool, UpstreamError
@@ -51,13 +52,15 @@ class Catalogue:
         for name, section in profile.tools.items():
             directives = profile.strategies[section.strategy].call_directives
             budget = budget_of(section, profile.server.max_output)
-            self.tools[name] = Tool(name, section, policies[section.strategy], identities, directives, budget)
+            policy = policies[section.strategy]
+            self.tools[name] = Tool(name, section, policy, identities, directives, budget, pipeline.telemetry)
 
         self.resources = Resources(profile, self.tools, self._calls, pipeline.clock)
         self._prompts = Prompts(profile.prompts, self.tools, self._calls, self.read)
         allowed = {name: strategy.call_directives for name, strategy in profile.strategies.items()}
         self.federation = Federation(servers, Strategies(policies, allowed))
         self._federated = FederatedCalls(self.federation, pipeline)
+        self.labels = Labels(self.tools, self.resources, self._prompts, self.federation)
         self._kinds = {kind for server in servers for kind in server.section.federate}
         self._kinds |= {"resources"} if profile.resources else set()
         self._kinds |= {"prompts"} if profile.prompts else set()
@@ -160,4 +163,4 @@ class Catalogue:
         except UpstreamRefused:
             raise
         except (ToolError, UpstreamError) as error:
-            return CallResult(render_error(str(error)), message=str(error))
+            return failed(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 import jsonschema_rs
@@ -19,6 +20,7 @@ from gateway.errors import UpstreamInvalid
 from gateway.pipeline.model import Entry
 from gateway.profile.budget import CURSOR, NEXT, Budget
 from gateway.profile.tools import Tool as ToolSection
+from gateway.telemetry.telemetry import Telemetry
 from gateway.upstream.printable import printable
 
 _LARGE = 1_000_000
@@ -47,14 +49,19 @@ class Composed:
 
     document: Any
     payload: bytes | None
+    selecting: float = 0.0
+    """Seconds that parsing and selecting took..."""
+    writing: float = 0.0
+    """...and checking and writing."""
 
 
 class Composer:
     """Makes the answers of one tool."""
 
-    def __init__(self, name: str, section: ToolSection, budget: Budget | None) -> None:
+    def __init__(self, name: str, section: ToolSection, budget: Budget | None, telemetry: Telemetry) -> None:
         result = section.result
         self._name = name
+        self._selects, self._serialises = telemetry.selects.of(name), telemetry.serialises.of(name)
         self._aliases = tuple(section.documents)
         self._single = section.fetch is not None
         self._select = Selection(f"tools.{name}.result.select", result.select)
@@ -73,19 +80,27 @@ class Composer:
         size = sum(len(source.entry.payload) for source in sources.values())
         work = partial(self._compose, sources, arguments, key)
         if size < (_LARGE_FOR_LONG if self._select.long else _LARGE):
-            return work()
-        return await trio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=_THREADS)
+            composed = work()
+        else:
+            composed = await trio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=_THREADS)
+        self._selects.record(composed.selecting)
+        if composed.payload is not None:
+            self._serialises.record(composed.writing)
+        return composed
 
     def _compose(self, sources: Mapping[str, Source], arguments: Mapping[str, Any], key: str) -> Composed:
+        began = perf_counter()
         read = {alias: parsed(each.upstream, each.entry) for alias, each in sources.items() if each.there}
         parts = {alias: read.get(alias) for alias in self._aliases}
         releases = {alias: source.release for alias, source in sources.items() if source.release is not None}
         document = parts["document"] if self._single else parts
         value = self._select.of(document, arguments, releases)
+        selected = perf_counter()
         if value is None:
-            return Composed(document, None)
+            return Composed(document, None, selected - began)
         self._check(value)
-        return Composed(document, self._render(value, key))
+        payload = self._render(value, key)
+        return Composed(document, payload, selected - began, perf_counter() - selected)
 
     def _render(self, value: Any, key: str) -> bytes:
         try:

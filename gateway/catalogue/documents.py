@@ -16,7 +16,7 @@ from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.model import Entry, Loaded, Outcome, Policy, Request, UpstreamFreshness
 from gateway.pipeline.pipeline import Pipeline
 from gateway.upstream.content import is_json, media_type_of
-from gateway.upstream.model import Releases, Upstream, Validators, Wanted
+from gateway.upstream.model import Fetched, Releases, Upstream, Validators, Wanted
 
 DOCUMENTS = Selector("glob", "document:*")
 """All documents of all upstreams."""
@@ -127,7 +127,7 @@ class Documents:
             stale = None
         validators = Validators(stale.etag, stale.last_modified) if stale is not None else None
         try:
-            fetched = await source.fetch(wanted, validators)
+            fetched = await self._ask(source, wanted, validators)
         except UpstreamNotFound as error:
             absent = not_found_entry(error.message, policy, now(), tags=tags)
             if absent is None:
@@ -161,6 +161,12 @@ class Documents:
             document = _derived(document, policy, fetched.sources, now())
         keep = fetched.keep and lifetime(policy, fetched.directives).keep
         return Loaded(document, keep=keep, companions=companions)
+
+    async def _ask(self, source: Upstream, wanted: Wanted, validators: Validators | None) -> Fetched:
+        with self._pipeline.telemetry.asking(source.name) as asked:
+            fetched = await source.fetch(wanted, validators)
+            asked.outcome = "unchanged" if fetched.not_modified else "answered"
+        return fetched
 
 
 def parsed(name: str, document: Entry) -> Any:

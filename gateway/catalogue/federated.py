@@ -68,7 +68,8 @@ class FederatedCalls:
             except Unasked:
                 pass  # it wants to know something of its caller, so the answer is this caller's alone
         params = {"name": tool.own, "arguments": given, **_own_meta(asking), **asking.answers}
-        result = await tool.server.request(
+        result = await self._request(
+            tool.server,
             "tools/call",
             params,
             asking.channel,
@@ -80,20 +81,22 @@ class FederatedCalls:
         entry = Entry(_payload(tool.server, result), now, now, tags=_tags(tool, policy))
         if result.get("resultType") == "input_required":
             return CallResult(entry.payload)
-        return self._result(Answer(entry, Status.MISS, "upstream"))
+        return self._result(Answer(entry, Status.MISS, "upstream"), "passed")
 
     async def _cached(self, tool: Federated, policy: Policy, key: str, arguments: Json, asking: Asking) -> CallResult:
         owner = Reading(policy, caller=asking.caller).owner
         full = f"result:{tool.name}@{identity(tool.server.section)}.{tool.hash[7:23]}{owner}:{key}"
         load = partial(self._load, tool, policy, arguments, Onlooker(asking.channel))
         answer = await self._pipeline.get(Request(full, policy, load))
-        return self._result(answer.fresh_at_most_until(lasts_until(answer.entry, policy)))
+        return self._result(answer.fresh_at_most_until(lasts_until(answer.entry, policy)), answer.status.value)
 
     async def _load(
         self, tool: Federated, policy: Policy, arguments: Json, channel: Channel, _stale: Entry | None
     ) -> Loaded:
         params = {"name": tool.own, "arguments": arguments}
-        result = await tool.server.request("tools/call", params, channel, of=("tools", tool.own), idempotent=True)
+        result = await self._request(
+            tool.server, "tools/call", params, channel, of=("tools", tool.own), idempotent=True
+        )
         entry = new_entry(
             _payload(tool.server, result),
             replace(policy, upstream_freshness=UpstreamFreshness.IGNORE),  # a result says nothing of its freshness
@@ -103,16 +106,20 @@ class FederatedCalls:
         )
         return Loaded(entry, keep=not result.get("isError", False))
 
-    def _result(self, answer: Answer) -> CallResult:
+    async def _request(self, server: McpServer, method: str, params: Json, channel: Channel, **about: Any) -> Json:
+        with self._pipeline.telemetry.asking(server.name):
+            return await server.request(method, params, channel, **about)
+
+    def _result(self, answer: Answer, outcome: str) -> CallResult:
         about, kept = provenance(answer, self._pipeline.clock()), answer.entry.payload
         if b'"_meta"' not in kept and b'"isError"' not in kept:
-            return CallResult(with_meta(kept, {PROVENANCE: about}), answer=answer)
+            return CallResult(with_meta(kept, {PROVENANCE: about}), answer=answer, outcome=outcome)
         result = orjson.loads(kept)
         meta = result.pop("_meta", {})
         payload = to_json({**result, "_meta": {**meta, PROVENANCE: about}})
         if result.get("isError", False):
-            return CallResult(payload, message=_spoken(result))
-        return CallResult(payload, answer=answer)
+            return CallResult(payload, message=_spoken(result), outcome="refused")
+        return CallResult(payload, answer=answer, outcome=outcome)
 
     async def read(self, uri: str, asking: Asking) -> Json:
         """A resource's contents, with `ttlMs` and `cacheScope`; kept for as long as its server says, or its strategy.
@@ -142,7 +149,8 @@ class FederatedCalls:
 
     async def _read_now(self, server: McpServer, own: str, asking: Asking) -> Json:
         params = {"uri": own, **_own_meta(asking), **asking.answers}
-        result = await server.request(
+        result = await self._request(
+            server,
             "resources/read",
             params,
             asking.channel,
@@ -159,7 +167,9 @@ class FederatedCalls:
         self, server: McpServer, own: str, policy: Policy, asking: Asking, _stale: Entry | None
     ) -> Loaded:
         onlooker = Onlooker(asking.channel)
-        result = await server.request("resources/read", {"uri": own}, onlooker, of=("resources", own), idempotent=True)
+        result = await self._request(
+            server, "resources/read", {"uri": own}, onlooker, of=("resources", own), idempotent=True
+        )
         directives = SILENT
         if "ttlMs" in result:
             # Who shows no credential may be anybody, so what is for one client alone is not kept for them.
@@ -174,7 +184,8 @@ class FederatedCalls:
         """A prompt, filled in by its server; raises UnknownPrompt, ToolError and UpstreamError."""
         prompt = self._federation.prompt(name)
         params = {"name": prompt.own, "arguments": dict(arguments or {}), **_own_meta(asking), **asking.answers}
-        result = await prompt.server.request(
+        result = await self._request(
+            prompt.server,
             "prompts/get",
             params,
             asking.channel,
@@ -195,8 +206,8 @@ class FederatedCalls:
             found, own, kind = self._federation.template(ref["uri"]), "uri", "templates"
         params = {**rest, "ref": {**ref, own: found.own}}
         return _without_stamp(
-            await found.server.request(
-                "completion/complete", params, asking.channel, of=(kind, found.own), idempotent=True
+            await self._request(
+                found.server, "completion/complete", params, asking.channel, of=(kind, found.own), idempotent=True
             )
         )
 

@@ -119,6 +119,11 @@ class Resources:
         """Whether the URI is one of a declared resource."""
         return self._find(uri) is not None
 
+    def name_of(self, uri: str) -> str | None:
+        """The name in the profile of the resource that has this URI; None where none is declared."""
+        found = self._find(uri)
+        return None if found is None else found.resource.name
+
     def depends(self, uri: str, upstreams: Collection[str]) -> bool:
         """Whether the resource is made of documents of one of these upstreams."""
         found = self._find(uri)

@@ -10,6 +10,7 @@ import orjson
 
 from gateway.catalogue.jsontext import to_json
 from gateway.catalogue.records import RecordText
+from gateway.errors import ToolError, UpstreamError
 from gateway.pipeline.model import Answer
 
 PROVENANCE = "gateway/cache"
@@ -25,6 +26,8 @@ class CallResult:
     """What went wrong, for an error; None for an answer."""
     answer: Answer | None = None
     """Where it came from; None for an error."""
+    outcome: str = "passed"
+    """In a word, for the metrics: hit, stale, miss, passed (not cached), refused (the caller's fault) or failed."""
 
     @property
     def is_error(self) -> bool:
@@ -89,6 +92,14 @@ def render_error(message: str) -> bytes:
     """The CallToolResult of a failure: a sentence that says what to try next."""
     clean = message.encode("utf-8", "replace").decode()
     return orjson.dumps({"content": [_text(clean)], "isError": True})
+
+
+def failed(error: ToolError | UpstreamError) -> CallResult:
+    """The result of a call that came to nothing."""
+    message = str(error)
+    return CallResult(
+        render_error(message), message=message, outcome="refused" if isinstance(error, ToolError) else "failed"
+    )
 
 
 def provenance(answer: Answer, now: float) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from gateway.errors import GatewayError, ToolError, UpstreamNotFound
 from gateway.pipeline.model import Entry, Policy
 from gateway.profile.budget import Budget
 from gateway.profile.tools import Tool as ToolSection
+from gateway.telemetry.telemetry import Telemetry
 from gateway.upstream.printable import printable
 
 FORMAT = 2
@@ -59,6 +60,7 @@ class Tool:
         identities: Mapping[str, str],
         directives: Collection[str] = (),
         budget: Budget | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.name = name
         self.directives = directives
@@ -66,7 +68,7 @@ class Tool:
         self.cached = section.annotations.read_only
         declared = section.input if budget is None else input_with_cursor(section.input)
         self.arguments = Arguments(name, declared, section.normalize)
-        self._composer = Composer(name, section, budget)
+        self._composer = Composer(name, section, budget, telemetry or Telemetry())
         self.pager = self._composer.pager
         self.definition = _definition(name, section, self.arguments.schema, self._composer.output)
         at = f"tools.{name}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from time import perf_counter
 from typing import Protocol
 
 import structlog
@@ -11,6 +12,8 @@ from gateway.errors import TierError
 from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.model import Entry
 from gateway.telemetry.metrics import TierMeter
+from gateway.telemetry.telemetry import Telemetry
+from gateway.telemetry.tracing import span
 
 log = structlog.get_logger(__name__)
 
@@ -31,34 +34,52 @@ class Tier(Protocol):
 
 
 class Metered:
-    """A tier whose failures are counted and logged once each time its state changes, and never reach a request."""
+    """A tier whose reads and writes are timed, and whose failures never reach a request.
 
-    def __init__(self, tier: Tier) -> None:
+    A failure is counted, and logged once each time the tier's state changes.
+    """
+
+    def __init__(self, tier: Tier, telemetry: Telemetry | None = None) -> None:
         self.tier = tier
         self.name = tier.name
         self.meter = TierMeter()
+        timings = (telemetry or Telemetry()).tiers
+        self._hits, self._misses, self._failed_reads = (
+            timings.of(tier.name, "read", outcome) for outcome in ("hit", "miss", "failed")
+        )
+        self._writes, self._failed_writes = (timings.of(tier.name, "write", outcome) for outcome in ("done", "failed"))
         self._failing = False
 
     async def get(self, key: str) -> Entry | None:
         """As the tier's; None when the tier fails."""
-        try:
-            entry = await self.tier.get(key)
-        except TierError as error:
-            self._failed("read", error)
-            return None
+        began = perf_counter()
+        with span("cache read", tier=self.name) as reading:
+            try:
+                entry = await self.tier.get(key)
+            except TierError as error:
+                self._failed_reads.record(perf_counter() - began)
+                self._failed("read", error)
+                reading.set(outcome="failed")
+                return None
+            reading.set(outcome="miss" if entry is None else "hit")
         if entry is None:
             self.meter.misses += 1
+            self._misses.record(perf_counter() - began)
         else:
             self.meter.hits += 1
+            self._hits.record(perf_counter() - began)
         return entry
 
     async def put(self, entries: Mapping[str, Entry]) -> None:
         """As the tier's; nothing is kept when the tier fails."""
+        began = perf_counter()
         try:
             await self.tier.put(entries)
         except TierError as error:
+            self._failed_writes.record(perf_counter() - began)
             self._failed("write", error)
             return
+        self._writes.record(perf_counter() - began)
         self.meter.writes += len(entries)
         if self._failing:
             self._failing = False

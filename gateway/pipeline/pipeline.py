@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from time import perf_counter
 from typing import Protocol, cast
 
 import structlog
@@ -18,6 +19,8 @@ from gateway.pipeline.metered import Metered
 from gateway.pipeline.model import Answer, Entry, Policy, Request, Status
 from gateway.pipeline.single_flight import SingleFlight
 from gateway.telemetry.metrics import TierMeter
+from gateway.telemetry.telemetry import Telemetry
+from gateway.telemetry.tracing import span
 
 log = structlog.get_logger(__name__)
 
@@ -57,8 +60,13 @@ class Pipeline:
         loads: trio.Nursery,
         writes: trio.Nursery,
         absent: Sequence[str] = (),
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.clock = clock
+        self.telemetry = telemetry or Telemetry()
+        self._memory_hits, self._memory_misses = (
+            self.telemetry.tiers.of("memory", "read", outcome) for outcome in ("hit", "miss")
+        )
         self.memory = memory
         self.lower = tuple(lower)
         self._lookups: SingleFlight[Answer] = SingleFlight(loads)
@@ -73,7 +81,9 @@ class Pipeline:
         """What memory has for `request`, if it is fresh: no await, no load, nothing started."""
         if self.memory is None or "memory" not in request.policy.tiers:
             return None
+        began = perf_counter()
         entry = self.memory.get(request.key)
+        (self._memory_misses if entry is None else self._memory_hits).record(perf_counter() - began)
         if entry is None or judge(entry, request.policy, self.clock()) is not Verdict.FRESH:
             return None
         return Answer(entry, Status.HIT, "memory")
@@ -182,7 +192,9 @@ class Pipeline:
         """
         best: Answer | None = None
         tiers = request.policy.tiers
-        kept = self.memory.peek(request.key) if self.memory is not None and "memory" in tiers else None
+        with span("cache read", tier="memory") as reading:
+            kept = self.memory.peek(request.key) if self.memory is not None and "memory" in tiers else None
+            reading.set(outcome="miss" if kept is None else "hit")
         if kept is not None:
             if judge(kept, request.policy, self.clock()) is Verdict.FRESH:
                 return Answer(kept, Status.HIT, "memory")

@@ -10,7 +10,7 @@ from gateway.profile.tiers import Cache, Strategy
 from gateway.profile.tools import Tool, Warm
 from gateway.profile.upstreams import Upstream
 from gateway.profile.upstreams.policies import Politeness
-from gateway.profile.watch import Alerts, Metrics, Monitors, Profiling
+from gateway.profile.watch import Alerts, Metrics, Monitors, OpenTelemetry, Profiling
 
 
 class Profile(Section):
@@ -46,6 +46,8 @@ class Profile(Section):
     """What is called ahead."""
     metrics: Metrics = Metrics()
     """The numbers that are kept."""
+    opentelemetry: OpenTelemetry = OpenTelemetry()
+    """Where spans and metrics are sent."""
     profiling: Profiling = Profiling()
     """Where the time goes."""
     monitors: Monitors = Monitors()

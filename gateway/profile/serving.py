@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from gateway.profile.section import Section, expected, matching
-from gateway.profile.units import Duration, Size
+from gateway.profile.units import Duration, Ratio, Size
 
 
 def _bind(value: str) -> str:
@@ -78,3 +78,7 @@ class Logging(Section):
     """The least severe line that is written."""
     format: Literal["auto", "console", "json"] = "auto"
     """`console` for people, `json` for machines, `auto`: console on a terminal, else JSON."""
+    requests: Ratio = 0.0
+    """Share of requests that leave a line: what was asked for and how it went, never arguments or credentials."""
+    slow_requests: Annotated[Duration, Field(gt=0)] | None = 1.0
+    """A request that takes as long leaves a line, whatever `requests` says; so does each that fails."""

@@ -6,15 +6,50 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from gateway.profile.section import Section, expected
-from gateway.profile.units import Duration, Ratio, Size, format_size
+from gateway.profile.section import Section, expected, matching
+from gateway.profile.units import Duration, Ratio, Size, format_duration, format_size
+
+_MOST_SAMPLES = 7200
+"""Each takes some hundred bytes."""
 
 
 class Metrics(Section):
     """`[metrics]`: the numbers that the gateway keeps of itself."""
 
-    interval: Annotated[Duration, Field(gt=0)] = 30.0
-    """How often metrics are sampled."""
+    interval: Annotated[Duration, Field(ge=0.1)] = 30.0
+    """How often the numbers are judged: alerts are raised and cleared so often."""
+    resolution: Annotated[Duration, Field(ge=0.1)] = 5.0
+    """How often they are sampled, for the dashboard and `gateway top`."""
+    history: Annotated[Duration, Field(ge=1)] = 3600.0
+    """For how long samples are kept; the longest window of an alert."""
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Self:
+        if self.resolution > self.interval:
+            found = f"{format_duration(self.resolution)} and {format_duration(self.interval)}"
+            raise expected("a `resolution` that is at most `interval`", found=found)
+        if not 2 <= self.history / self.resolution <= _MOST_SAMPLES:
+            found = f"{format_duration(self.history)} of samples every {format_duration(self.resolution)}"
+            raise expected(f"a `history` of 2 to {_MOST_SAMPLES} times `resolution`", found=found)
+        return self
+
+
+Endpoint = Annotated[str, *matching(r"https?://[^\s/]+(/\S*)?", 'an address such as "http://127.0.0.1:4318"')]
+
+
+class OpenTelemetry(Section):
+    """`[opentelemetry]`: spans and metrics to a collector by OTLP over HTTP; needs the extra `otel`."""
+
+    endpoint: Endpoint | None = None
+    """The collector; nothing is sent where there is none."""
+    headers: dict[str, str] = {}
+    """Sent along; a credential comes from `${credential:NAME}`."""
+    traces: Ratio = 1.0
+    """Share of requests whose spans are sent, where the caller's trace does not decide (W3C Trace Context)."""
+    metrics: bool = True
+    """Whether metrics are sent, too."""
+    interval: Annotated[Duration, Field(ge=1)] = 60.0
+    """How often metrics are sent."""
 
 
 class Profiling(Section):

@@ -68,18 +68,21 @@ class _Handlers:
 
     def __init__(self, gateway: Gateway) -> None:
         self._catalogue = gateway.catalogue
+        self._requests = gateway.watching.requests
         self._listings = Listings(gateway.catalogue, gateway.profile.server.list_ttl)
         self._log_level: str | None = "info"
         """Of the one client of a handshake over stdio; over HTTP nothing is remembered of a client."""
 
     async def lists(self, context: Context, params: types.PaginatedRequestParams) -> dict[str, Any]:
         """tools/list and the other lists."""
-        return self._listings.result(context.method, context.protocol_version, params)
+        with self._requests.watching("list", context.method):
+            return self._listings.result(context.method, context.protocol_version, params)
 
     async def call_tool(self, context: Context, params: types.CallToolRequestParams) -> dict[str, Any]:
         """tools/call."""
         asking = self._asking(context)
-        with _Translated():
+        name, strategy = self._catalogue.labels.tool(params.name)
+        with _Translated(), self._requests.watching("tool", name) as ending:
             result = await self._catalogue.call(
                 params.name,
                 params.arguments,
@@ -88,6 +91,8 @@ class _Handlers:
                 channel=asking.channel,
                 answers=asking.answers,
             )
+            ending.outcome, ending.strategy = result.outcome, strategy
+            ending.tier = result.answer.tier if result.answer is not None else ""
         # The SDK drops `resultType` for clients of the handshake era, who do not know it.
         payload = {"resultType": "complete", **orjson.loads(result.payload)}
         if context.protocol_version not in MODERN_PROTOCOL_VERSIONS:
@@ -98,17 +103,22 @@ class _Handlers:
 
     async def read_resource(self, context: Context, params: types.ReadResourceRequestParams) -> dict[str, Any]:
         """resources/read."""
-        return await self._complete(self._catalogue.read(str(params.uri), self._asking(context)))
+        uri = str(params.uri)
+        name = self._catalogue.labels.resource(uri)
+        return await self._complete("resource", name, self._catalogue.read(uri, self._asking(context)))
 
     async def get_prompt(self, context: Context, params: types.GetPromptRequestParams) -> dict[str, Any]:
         """prompts/get."""
-        return await self._complete(self._catalogue.prompt(params.name, params.arguments, self._asking(context)))
+        making = self._catalogue.prompt(params.name, params.arguments, self._asking(context))
+        return await self._complete("prompt", self._catalogue.labels.prompt(params.name), making)
 
     async def complete(self, context: Context, params: types.CompleteRequestParams) -> dict[str, Any]:
         """completion/complete."""
         sent = dict(context.params or {})
         rest = {key: sent[key] for key in ("argument", "context") if sent.get(key) is not None}
-        return await self._complete(self._catalogue.complete(sent["ref"], rest, self._asking(context)))
+        return await self._complete(
+            "completion", "", self._catalogue.complete(sent["ref"], rest, self._asking(context))
+        )
 
     async def set_log_level(self, context: Context, params: types.SetLevelRequestParams) -> types.EmptyResult:
         """logging/setLevel, of the handshake era."""
@@ -122,8 +132,8 @@ class _Handlers:
         channel = ClientChannel(context, self._log_level)
         return Asking(_caller(context.request), channel, sent.get("_meta") or {}, answers)
 
-    async def _complete(self, making: Awaitable[Mapping[str, Any]]) -> dict[str, Any]:
-        with _Translated():
+    async def _complete(self, kind: str, name: str, making: Awaitable[Mapping[str, Any]]) -> dict[str, Any]:
+        with _Translated(), self._requests.watching(kind, name):
             return {"resultType": "complete", **await making}
 
 

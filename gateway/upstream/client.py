@@ -16,6 +16,7 @@ import trio
 from gateway import __version__
 from gateway.pipeline.directives import SILENT, Directives, parse_directives
 from gateway.profile.upstreams.policies import Politeness
+from gateway.telemetry.tracing import outgoing_context
 from gateway.upstream.body import Bound, read_body
 from gateway.upstream.egress import Resolver, VettedBackend, resolve
 from gateway.upstream.failures import broken_off, no_document, refuse_status, translated
@@ -109,8 +110,9 @@ class Client:
         self, request: Outgoing, headers: list[tuple[bytes, bytes]], conditional: bool, doing: Doing
     ) -> Answer:
         url, idle_timeout = request.url, self._section.pool.idle_timeout
+        context = [(name.encode(), value.encode()) for name, value in outgoing_context()]
         with translated(self.upstream, url, idle_timeout):
-            sending = self._http.stream(request.method, url, headers=headers, content=request.body or None)
+            sending = self._http.stream(request.method, url, headers=[*headers, *context], content=request.body or None)
             async with sending as response:
                 refuse_status(self.upstream, url, response, conditional=conditional)
                 doing.now = "reading the answer"

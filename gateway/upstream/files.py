@@ -36,6 +36,7 @@ class FilesDocuments:
     def __init__(self, name: str, section: FilesUpstream) -> None:
         self.name = name
         root = Path(section.root).expanduser().absolute()
+        self.policies = ()
         self.identity = hashlib.blake2b(orjson.dumps([section.type, str(root)]), digest_size=8).hexdigest()
         self._section = section
         self._folder = Folder(name, root, max_size=section.max_size, max_files=section.max_files)

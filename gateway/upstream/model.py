@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.pipeline.directives import SILENT, Directives
 from gateway.pipeline.model import Entry
 from gateway.profile.fetch import Html, ReadAs
 from gateway.profile.pages import Pages
+
+if TYPE_CHECKING:
+    from gateway.upstream.policies import Policies
 
 JSON = "application/json"
 
@@ -119,6 +122,10 @@ class Upstream(Protocol):
     name: str
     identity: str
     """Changes when the same `Wanted` would mean another document (another address, another package)."""
+
+    @property
+    def policies(self) -> Sequence[Policies]:
+        """What decides when and how often it is asked, for each service behind it; none for what is on this machine."""
 
     async def fetch(self, wanted: Wanted, validators: Validators | None = None) -> Fetched:
         """Ask for one document, once; raises UpstreamError. Cancelling abandons the request."""

@@ -51,6 +51,7 @@ class NpmPackage:
     ) -> None:
         self.name = name
         self.identity = _identity(section)
+        self.policies = (registry_client.policies, cdn_client.policies)
         self._section = section
         self._registry_client = registry_client
         self._cdn_client = cdn_client

@@ -12,6 +12,7 @@ import trio
 from gateway.errors import GatewayError, UpstreamNotFound
 from gateway.pipeline.directives import SILENT, Directives
 from gateway.upstream.model import JSON, Fetched, Validators, Wanted
+from gateway.upstream.policies import Policies
 from gateway.upstream.versions import SemanticReleases
 
 
@@ -31,6 +32,7 @@ class FakeUpstream:
 
     name: str = "api"
     identity: str = "1"
+    policies: tuple[Policies, ...] = ()
     documents: dict[str, bytes | GatewayError] = field(default_factory=dict)
     otherwise: bytes | None = None
     """The document of every other name, if there is one."""

@@ -14,6 +14,7 @@ class Listed:
 
     name = "docs"
     identity = "1"
+    policies = ()
 
     def __init__(self) -> None:
         self.files: bytes | None = b"a"

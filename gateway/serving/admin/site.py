@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 from gateway import __version__
 from gateway.assembly import Gateway
 from gateway.serving.admin.cache import cache_routes
+from gateway.serving.admin.metrics import metrics_routes
 from gateway.serving.admin.models import problem_of
 from gateway.serving.admin.transfer import AdminRequest, reading_steadily
 
@@ -32,6 +33,7 @@ def build_site(gateway: Gateway, stop: trio.Event) -> ASGIFramework:
         scalar_ui_path=None,
     )
     site.register_blueprint(cache_routes(gateway))
+    site.register_blueprint(metrics_routes(gateway.watching))
 
     @site.errorhandler(RequestSchemaValidationError)
     async def refused(error: RequestSchemaValidationError) -> tuple[dict[str, str], int]:

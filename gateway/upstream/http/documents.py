@@ -37,6 +37,7 @@ class HttpDocuments:
     def __init__(self, name: str, section: HttpUpstream, client: Client, tasks: trio.Nursery) -> None:
         self.name = name
         self.identity = _identity(section)
+        self.policies = (client.policies,)
         self._section = section
         auth = authentication(name, section.auth, client, SingleFlight(tasks)) if section.auth is not None else None
         self._sender = Sender(name, section, client, auth)

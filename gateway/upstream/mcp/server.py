@@ -60,6 +60,7 @@ class McpServer:
         self._draw = draw
         connections = None if section.url is None else max(1, section.pool.max_connections - _STREAMS)
         self._policies = Policies(name, section, draw, connections=connections)
+        self.policies = (self._policies,)
         self._session: Session | None = None
         self._failure: UpstreamError | None = None
         self._news = trio.Event()

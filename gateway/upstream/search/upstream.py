@@ -51,6 +51,7 @@ class Search:
     ) -> None:
         self.name = name
         self.identity = _identity(section, source)
+        self.policies = ()
         self._section = section
         self._source = source
         self._read = read

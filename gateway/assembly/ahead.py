@@ -1,0 +1,83 @@
+"""Starts what works ahead of requests: warming, and watching for what makes kept answers stale."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gateway.assembly.gateway import Gateway
+from gateway.assembly.nurseries import cancelled_at_the_end
+from gateway.errors import TierError
+from gateway.pipeline.invalidation import Selector
+from gateway.pipeline.pipeline import Pipeline
+from gateway.profile.profile import Profile
+from gateway.profile.upstreams.files import FolderWatch as FolderWatchSection
+from gateway.profile.upstreams.mcp import McpUpstream
+from gateway.profile.upstreams.releases import Watch
+from gateway.profile.upstreams.search import SearchUpstream
+from gateway.watch.versions import VersionWatch
+
+if TYPE_CHECKING:
+    from gateway.tiers.disk import DiskTier
+
+# What only some profiles need is imported where it is opened: a gateway over stdio starts with its agent.
+
+
+log = structlog.get_logger(__name__)
+
+
+async def look_at_files_again(profile: Profile, pipeline: Pipeline, disk: DiskTier | None) -> None:
+    """What changed in a folder while no gateway ran is not in what was kept on disk, so that is stale."""
+    for name, section in profile.upstreams.items():
+        if section.type != "files" or disk is None:
+            continue
+        try:
+            await pipeline.purge(Selector("tag", f"upstream:{name}"), soft=True)
+        except TierError as error:
+            log.warning("files that changed may be seen late", upstream=name, error=str(error))
+
+
+async def start_working_ahead(stack: AsyncExitStack, gateway: Gateway, *, ahead: bool) -> None:
+    """Warm, and watch for new releases and changed files; with `ahead` false, only be ready to warm when asked."""
+    services = await stack.enter_async_context(cancelled_at_the_end())
+    await services.start(partial(gateway.warmer.run, ahead=ahead))
+    for name, section in gateway.profile.upstreams.items():
+        match section.watch if ahead and not isinstance(section, SearchUpstream | McpUpstream) else None:
+            case Watch(interval=interval):
+                released = partial(_new_release, gateway)
+                await services.start(VersionWatch(gateway.catalogue.documents, name, interval, released).run)
+            case FolderWatchSection(interval=interval):
+                from gateway.watch.folders import FolderWatch
+
+                changed = partial(_files_changed, gateway)
+                await services.start(FolderWatch(gateway.catalogue.documents.upstreams[name], interval, changed).run)
+
+
+async def _new_release(gateway: Gateway, upstream: str, _before: str, _latest: str) -> None:
+    """What depends on which release is the latest is stale now; an old answer may still stand in for a failure."""
+    await _made_stale(gateway, upstream, f"floating:{upstream}")
+
+
+async def _files_changed(gateway: Gateway, upstream: str) -> None:
+    """What was made of the folder's files is stale now: the next request looks at each again."""
+    await _made_stale(gateway, upstream, f"upstream:{upstream}")
+
+
+async def _made_stale(gateway: Gateway, upstream: str, tag: str) -> None:
+    try:
+        await gateway.pipeline.purge(Selector("tag", tag), soft=True)
+    except TierError:
+        if gateway.disk is not None:  # a file that could not be opened is not read, either
+            raise
+    finally:
+        gateway.warmer.request()
+        gateway.changes.announce(upstream)
+
+
+def new_definitions(gateway: Gateway, server: str) -> None:
+    """A server offers something else now."""
+    gateway.catalogue.refresh()
+    gateway.changes.announce(server)

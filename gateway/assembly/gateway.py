@@ -1,0 +1,43 @@
+"""What runs: one object that everything that serves stands on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.catalogue.catalogue import Catalogue
+from gateway.pipeline.pipeline import Pipeline
+from gateway.profile.profile import Profile
+from gateway.tiers.memory import MemoryTier
+from gateway.watch.changes import Changes
+from gateway.watch.warmer import Warmer
+from gateway.watch.watching import Watching
+
+if TYPE_CHECKING:
+    from gateway.tiers.disk import DiskTier
+
+# What only some profiles need is imported where it is opened: a gateway over stdio starts with its agent.
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A gateway that runs: everything that serves stands on it."""
+
+    profile: Profile
+    catalogue: Catalogue
+    pipeline: Pipeline
+    memory: MemoryTier | None
+    disk: DiskTier | None
+    warmer: Warmer
+    changes: Changes
+    watching: Watching
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests are welcome, as `server.ready_after` has it."""
+        return self.profile.server.ready_after == "start" or self.warmer.warmed.is_set()
+
+    @property
+    def tiers(self) -> tuple[str, ...]:
+        """The tiers that are in use, fastest first."""
+        return tuple(tier.name for tier in (self.memory, self.disk) if tier is not None)

@@ -1,0 +1,40 @@
+"""The two ways in which the tasks of a gateway end with it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import trio
+
+if TYPE_CHECKING:
+    pass
+
+# What only some profiles need is imported where it is opened: a gateway over stdio starts with its agent.
+
+
+_LAST_WRITES = 5.0
+"""Seconds that writes to the lower tiers may take when the gateway closes."""
+
+
+@asynccontextmanager
+async def cancelled_at_the_end() -> AsyncIterator[trio.Nursery]:
+    """A nursery whose tasks are cancelled when its block ends."""
+    async with trio.open_nursery() as nursery:
+        try:
+            yield nursery
+        finally:
+            nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def finished_at_the_end() -> AsyncIterator[trio.Nursery]:
+    """A nursery whose tasks get some time to finish when its block ends; an exception or a cancellation ends them."""
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            try:
+                yield nursery
+            finally:
+                scope.shield = True
+                scope.deadline = trio.current_time() + _LAST_WRITES

@@ -1,0 +1,33 @@
+"""Metrics by HTTP: for Prometheus, in OpenMetrics, as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from quart import Blueprint, Response, request
+from quart_schema import hide
+
+from gateway.watch.watching import Watching
+
+
+def metrics_routes(watching: Watching) -> Blueprint:
+    """`/metrics` and `/api/metrics`."""
+    routes = Blueprint("metrics", __name__)
+
+    @routes.get("/metrics")
+    @hide
+    async def scrape() -> Response:
+        """Every metric since the start; OpenMetrics where the scraper accepts it, else Prometheus' text."""
+        from gateway.telemetry.exposition import exposed
+
+        body, content_type = exposed(watching.metrics(), request.headers.get("Accept", ""))
+        return Response(body, content_type=content_type)
+
+    @routes.get("/api/metrics")
+    async def numbers() -> dict[str, Any]:
+        """Every metric since the start, by name: timings in seconds with count, sum, mean, min, max and percentiles."""
+        from gateway.telemetry.exposition import as_json
+
+        return as_json(watching.metrics())
+
+    return routes

@@ -1,0 +1,77 @@
+"""Requests of clients as they end: each is timed, and some leave a line in the log."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter
+
+import structlog
+
+from gateway.errors import GatewayError, UpstreamError
+from gateway.telemetry.telemetry import Telemetry
+
+log = structlog.get_logger(__name__)
+
+_BAD = frozenset({"failed", "crashed"})
+"""Outcomes that are logged whatever the sample: they are the gateway's or an upstream's fault."""
+
+
+class Requests:
+    """Notes how each request ended. `sample` is the share of lines that is written; bad and slow ones always are.
+
+    A line never has arguments, results or credentials: only what the profile names, and how it went.
+    """
+
+    def __init__(self, telemetry: Telemetry, *, sample: float = 0.0, slow: float | None = None) -> None:
+        self._timings = telemetry.requests
+        self._sample = sample
+        self._slow = float("inf") if slow is None else slow
+
+    def ended(self, kind: str, name: str, strategy: str, tier: str, outcome: str, seconds: float) -> None:
+        """One has ended. Costs about half a microsecond where no line is written."""
+        self._timings.of(kind, name, strategy, tier, outcome).record(seconds)
+        if (
+            seconds >= self._slow or outcome in _BAD or (self._sample and random.random() < self._sample)  # noqa: S311  # which lines are written is no secret
+        ):
+            write = log.warning if outcome in _BAD else log.info
+            about = {"name": name, "strategy": strategy, "tier": tier}
+            write(
+                "request",
+                kind=kind,
+                **{key: value for key, value in about.items() if value},
+                outcome=outcome,
+                ms=round(seconds * 1000, 3),
+            )
+
+    @contextmanager
+    def watching(self, kind: str, name: str = "", outcome: str = "passed") -> Iterator[Ending]:
+        """Notes the block as a request, which ends as it says there, or as its exception does."""
+        ending, began = Ending(name, outcome), perf_counter()
+        try:
+            yield ending
+        except GatewayError as error:
+            ending.outcome = "failed" if isinstance(error, UpstreamError) else "refused"
+            raise
+        except Exception:
+            ending.outcome = "crashed"
+            raise
+        except BaseException:
+            ending.outcome = "cancelled"
+            raise
+        finally:
+            self.ended(kind, ending.name, ending.strategy, ending.tier, ending.outcome, perf_counter() - began)
+
+
+class Ending:
+    """What is known of a request once it has been answered."""
+
+    __slots__ = ("name", "outcome", "strategy", "tier")
+
+    def __init__(self, name: str, outcome: str) -> None:
+        self.name = name
+        """As the profile has it; empty where it is not one of the profile's."""
+        self.outcome = outcome
+        self.strategy = ""
+        self.tier = ""

@@ -1,0 +1,182 @@
+"""What is looked at, and not recorded: how full the tiers are, what upstreams have under way, what the process uses."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import trio
+
+from gateway import __version__
+from gateway.pipeline.metered import Metered
+from gateway.telemetry.metrics import Labels, Metric
+from gateway.tiers.disk import DiskTier
+from gateway.tiers.memory import MemoryTier
+from gateway.upstream.policies import Policies
+
+
+@dataclass(frozen=True, slots=True)
+class TierState:
+    """A tier at a moment; `hits`, `misses`, `failed` and `evictions` are since the start."""
+
+    hits: int
+    misses: int
+    failed: int
+    entries: int
+    size: int
+    limit: int
+    evictions: int
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamState:
+    """An upstream at a moment; `requests`, `extra` and `trips` are since the start."""
+
+    under_way: int
+    queued: int
+    throttled: int
+    requests: int
+    extra: int
+    breaker_open: bool
+    trips: int
+
+
+class Gauges:
+    """Reads the parts of one gateway. Nothing here waits but `disk_free`."""
+
+    def __init__(
+        self,
+        memory: MemoryTier | None,
+        disk: DiskTier | None,
+        lower: Sequence[Metered],
+        policies: Mapping[str, Sequence[Policies]],
+        *,
+        memory_limit: int,
+        disk_limit: int,
+    ) -> None:
+        self._memory = memory
+        self._disk = disk
+        self._meters = {tier.name: tier.meter for tier in lower}
+        self._policies = policies
+        self._limits = {"memory": memory_limit, "disk": disk_limit}
+        self._process = psutil.Process()
+        self._started = time.time()
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since the gateway was opened."""
+        return time.time() - self._started
+
+    def tiers(self) -> dict[str, TierState]:
+        """Every tier, fastest first."""
+        states = {}
+        if self._memory is not None:
+            meter, stands = self._memory.meter, self._memory.statistics()
+            states["memory"] = TierState(
+                meter.hits,
+                meter.misses,
+                meter.errors,
+                stands.entries,
+                stands.size,
+                self._limits["memory"],
+                stands.evictions,
+            )
+        if self._disk is not None:
+            meter, file = self._meters["disk"], self._disk.statistics()
+            states["disk"] = TierState(
+                meter.hits,
+                meter.misses,
+                meter.errors,
+                file.entries,
+                file.bytes_used,
+                self._limits["disk"],
+                file.evicted,
+            )
+        return states
+
+    def upstreams(self) -> dict[str, UpstreamState]:
+        """Every upstream that is asked over a network or a pipe."""
+        return {name: _added(policies) for name, policies in self._policies.items() if policies}
+
+    def resident(self) -> int:
+        """Bytes of the process that are in memory."""
+        return int(self._process.memory_info().rss)
+
+    def descriptors(self) -> tuple[int, int]:
+        """How many file descriptors are open, and how many may be."""
+        return self._process.num_fds(), int(self._process.rlimit(psutil.RLIMIT_NOFILE)[0])
+
+    def cpu_seconds(self) -> float:
+        """CPU time of the process, of the user and of the system."""
+        times = self._process.cpu_times()
+        return float(times.user + times.system)
+
+    async def disk_free(self) -> int | None:
+        """Bytes that are free where the disk tier's file lies; None where there is none, or it can't be told."""
+        if self._disk is None:
+            await trio.lowlevel.checkpoint()
+            return None
+        return await trio.to_thread.run_sync(_free, self._disk.file.path)
+
+    def metrics(self) -> list[Metric]:
+        """All of it, as it is told."""
+        tiers, upstreams = self.tiers(), self.upstreams()
+        open_now, most = self.descriptors()
+
+        def of_tiers(name: str, about: str, attribute: str, *, counter: bool = False) -> Metric:
+            samples: dict[Labels, float] = {(tier,): float(getattr(state, attribute)) for tier, state in tiers.items()}
+            return Metric(name, about, "counter" if counter else "gauge", ("tier",), samples)
+
+        def of_upstreams(name: str, about: str, attribute: str, *, counter: bool = False) -> Metric:
+            samples: dict[Labels, float] = {
+                (upstream,): float(getattr(state, attribute)) for upstream, state in upstreams.items()
+            }
+            return Metric(name, about, "counter" if counter else "gauge", ("upstream",), samples)
+
+        return [
+            _one("gateway_info", "Which gateway this is", 1.0, version=__version__),
+            _one("gateway_uptime_seconds", "Since the gateway was opened", self.uptime),
+            of_tiers("gateway_tier_entries", "Entries in a tier", "entries"),
+            of_tiers("gateway_tier_size_bytes", "Bytes in a tier, with bookkeeping", "size"),
+            of_tiers("gateway_tier_limit_bytes", "Bytes that a tier may have (`cache.TIER.max_size`)", "limit"),
+            of_tiers("gateway_tier_evictions", "Entries given up for lack of room", "evictions", counter=True),
+            of_upstreams("gateway_upstream_under_way", "Requests that have a slot (`max_concurrent`)", "under_way"),
+            of_upstreams("gateway_upstream_queued", "Requests that wait for a slot (`max_queue`)", "queued"),
+            of_upstreams("gateway_upstream_throttled", "Requests that wait for a token (`rate_limit`)", "throttled"),
+            of_upstreams("gateway_upstream_requests", "Requests sent for callers, each once", "requests", counter=True),
+            of_upstreams("gateway_upstream_extra_requests", "Retries and hedges beside those", "extra", counter=True),
+            of_upstreams("gateway_upstream_breaker_open", "1 while the breaker lets nothing through", "breaker_open"),
+            of_upstreams("gateway_upstream_breaker_trips", "How often the breaker opened", "trips", counter=True),
+            _one("gateway_process_memory_bytes", "Resident memory", float(self.resident())),
+            _one("gateway_process_cpu_seconds", "CPU time, user and system", self.cpu_seconds(), counter=True),
+            _one("gateway_process_descriptors", "Open file descriptors", float(open_now)),
+            _one("gateway_process_descriptors_limit", "File descriptors that may be open", float(most)),
+        ]
+
+
+def _one(name: str, about: str, value: float, *, counter: bool = False, **labels: str) -> Metric:
+    values: Labels = tuple(labels.values())
+    return Metric(name, about, "counter" if counter else "gauge", tuple(labels), {values: value})
+
+
+def _added(policies: Sequence[Policies]) -> UpstreamState:
+    parts = [each.statistics() for each in policies]
+    return UpstreamState(
+        sum(part.under_way for part in parts),
+        sum(part.queued for part in parts),
+        sum(part.throttled for part in parts),
+        sum(part.requests for part in parts),
+        sum(part.extra for part in parts),
+        any(part.breaker.state != "closed" for part in parts),
+        sum(part.breaker.trips for part in parts),
+    )
+
+
+def _free(path: Path) -> int | None:
+    try:
+        return int(psutil.disk_usage(str(path.parent)).free)
+    except OSError:
+        return None

@@ -1,0 +1,25 @@
+"""What a gateway knows of itself: all that the admin site, `gateway top` and the diagnosis read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.telemetry.metrics import Metric
+from gateway.telemetry.requests import Requests
+from gateway.telemetry.series import Series
+from gateway.telemetry.telemetry import Telemetry
+from gateway.watch.gauges import Gauges
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """What is recorded, what is looked at, and what became of it lately."""
+
+    telemetry: Telemetry
+    requests: Requests
+    gauges: Gauges
+    series: Series
+
+    def metrics(self) -> list[Metric]:
+        """Every metric, as it is told."""
+        return [*self.telemetry.metrics(), *self.gauges.metrics()]
