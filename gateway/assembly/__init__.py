@@ -9,7 +9,7 @@ from functools import partial
 
 from gateway.assembly.ahead import look_at_files_again, new_definitions, start_working_ahead
 from gateway.assembly.gateway import Gateway
-from gateway.assembly.monitors import start_monitors, watching
+from gateway.assembly.monitors import open_watching, start_monitors
 from gateway.assembly.nurseries import cancelled_at_the_end, finished_at_the_end
 from gateway.assembly.tiers import open_disk
 from gateway.assembly.upstreams import open_searches, open_upstreams, start_servers
@@ -21,6 +21,7 @@ from gateway.profile.profile import Profile
 from gateway.telemetry.telemetry import Telemetry
 from gateway.tiers.memory import MemoryTier
 from gateway.watch.changes import Changes
+from gateway.watch.gauges import Gauges
 from gateway.watch.warmer import Warmer
 
 __all__ = ["Gateway", "open_gateway"]
@@ -39,7 +40,7 @@ async def open_gateway(
     async with AsyncExitStack() as stack:
         clock, telemetry = Clock(), Telemetry()
         memory = MemoryTier(profile.cache.memory, clock) if profile.cache.memory.enabled else None
-        disk = await open_disk(stack, profile, clock)
+        disk = await open_disk(stack, profile, clock, telemetry)
         downloads = await stack.enter_async_context(cancelled_at_the_end())
         upstreams = await open_upstreams(stack, downloads, profile, environ)
         stack.callback(downloads.cancel_scope.cancel)  # before the connections that they use are closed
@@ -55,7 +56,10 @@ async def open_gateway(
         await look_at_files_again(profile, pipeline, disk)
         warmer = Warmer(catalogue, profile.warm, clock)
         pipeline.listen(warmer.purged)
-        watched = watching(profile, telemetry, memory, disk, lower, [*upstreams.values(), *servers])
+        policies = {name: upstream.policies for name, upstream in upstreams.items()}
+        policies |= {server.name: server.policies for server in servers}
+        gauges = Gauges(profile.cache, memory, disk, lower, policies)
+        watched = await open_watching(stack, profile, telemetry, clock, gauges)
         gateway = Gateway(profile, catalogue, pipeline, memory, disk, warmer, Changes(), watched)
         for server in servers:
             server.changed = partial(new_definitions, gateway, server.name)

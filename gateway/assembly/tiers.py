@@ -11,6 +11,7 @@ from gateway.assembly.nurseries import cancelled_at_the_end
 from gateway.errors import TierError
 from gateway.pipeline.clock import Clock
 from gateway.profile.profile import Profile
+from gateway.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from gateway.tiers.disk import DiskTier
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
-async def open_disk(stack: AsyncExitStack, profile: Profile, clock: Clock) -> DiskTier | None:
+async def open_disk(stack: AsyncExitStack, profile: Profile, clock: Clock, telemetry: Telemetry) -> DiskTier | None:
     """The disk tier with its janitor; None where the profile has none, and where its file can't be opened."""
     section = profile.cache.disk
     if not section.enabled:
@@ -30,6 +31,7 @@ async def open_disk(stack: AsyncExitStack, profile: Profile, clock: Clock) -> Di
 
     from gateway.tiers.disk import open_disk
     from gateway.watch.janitor import Janitor
+    from gateway.watch.supervision import Supervised
 
     await stack.enter_async_context(trio_asyncio.open_loop())
     try:
@@ -39,5 +41,5 @@ async def open_disk(stack: AsyncExitStack, profile: Profile, clock: Clock) -> Di
         return None
     services = await stack.enter_async_context(cancelled_at_the_end())
     await services.start(disk.run)
-    await services.start(Janitor(disk, section.cleanup_interval).run)
+    await services.start(Supervised("janitor", Janitor(disk, section.cleanup_interval).run, telemetry).run)
     return disk

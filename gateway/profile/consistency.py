@@ -15,7 +15,6 @@ from gateway.profile.references import fetches
 from gateway.profile.templates import fields
 from gateway.profile.tools import Tool
 from gateway.profile.units import format_duration, format_size
-from gateway.profile.watch import DurationAlert, RateAlert, RatioAlert, SizeAlert
 
 
 def contradictions(profile: Profile) -> tuple[Contradiction, ...]:
@@ -29,7 +28,6 @@ def contradictions(profile: Profile) -> tuple[Contradiction, ...]:
         *budget_contradictions(profile),
         *_warming(profile),
         *_memory(profile),
-        *_alerts(profile),
     )
 
 
@@ -191,25 +189,3 @@ def _memory(profile: Profile) -> Iterator[Contradiction]:
             f"a full memory tier ({room}) is enough to raise this alert",
             "raise it well above the tier: the process needs room of its own",
         )
-
-
-def _alerts(profile: Profile) -> Iterator[Contradiction]:
-    alerts = profile.alerts
-    high_is_bad: dict[str, DurationAlert | RatioAlert | RateAlert | SizeAlert] = {
-        "response_time": alerts.response_time,
-        "error_rate": alerts.error_rate,
-        "throughput": alerts.throughput,
-        "memory": alerts.memory,
-        "cpu": alerts.cpu,
-    }
-    for name, alert in high_is_bad.items():
-        if alert.warning is not None and alert.critical is not None and alert.warning > alert.critical:
-            yield _reversed(name, "above", "at most")
-    rate = alerts.hit_rate
-    if rate.warning is not None and rate.critical is not None and rate.warning < rate.critical:
-        yield _reversed("hit_rate", "below", "at least")
-
-
-def _reversed(name: str, side: str, bound: str) -> Contradiction:
-    keys: tuple[KeyPath, ...] = (("alerts", name, "warning"), ("alerts", name, "critical"))
-    return Contradiction(keys, f"warning is {side} critical, so it never comes first", f"make it {bound} critical")

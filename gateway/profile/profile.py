@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.profile.alerts import Alerts, Notifications
 from gateway.profile.federation import Federation
 from gateway.profile.offers import Prompt, Resource
 from gateway.profile.section import Json, Name, Section
@@ -10,7 +11,7 @@ from gateway.profile.tiers import Cache, Strategy
 from gateway.profile.tools import Tool, Warm
 from gateway.profile.upstreams import Upstream
 from gateway.profile.upstreams.policies import Politeness
-from gateway.profile.watch import Alerts, Metrics, Monitors, OpenTelemetry, Profiling
+from gateway.profile.watch import Metrics, Monitors, OpenTelemetry, Profiling
 
 
 class Profile(Section):
@@ -54,3 +55,5 @@ class Profile(Section):
     """What is done about the gateway's own health."""
     alerts: Alerts = Alerts()
     """From where on a number is bad."""
+    notifications: Notifications = Notifications()
+    """Who is told of an alert."""

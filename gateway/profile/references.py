@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema_rs
 
 from gateway.profile.addresses import clashes
+from gateway.profile.alert_faults import alert_faults
 from gateway.profile.budget import budget_findings
 from gateway.profile.faults import Finding, did_you_mean, shown
 from gateway.profile.federated import federation_faults
@@ -57,6 +58,7 @@ def broken_references(profile: Profile, declared: Declared) -> tuple[Finding, ..
         findings += _upstream(("upstreams", name), upstream)
         if isinstance(upstream, SearchUpstream):
             findings += _search(("upstreams", name), upstream, profile, declared)
+    findings += alert_faults(profile)
     findings += offer_faults(profile, declared.tools)
     findings += federation_faults(profile, declared.strategies)
     findings += clashes(profile.server, profile.admin)

@@ -1,4 +1,4 @@
-"""`[metrics]`, `[profiling]`, `[monitors]` and `[alerts]`: what the gateway watches about itself."""
+"""`[metrics]`, `[opentelemetry]`, `[profiling]` and `[monitors]`: what the gateway watches about itself."""
 
 from __future__ import annotations
 
@@ -65,7 +65,9 @@ class MemoryMonitor(Section):
     warning: Size = 400_000_000
     """From here, expired and low-priority entries are given up."""
     critical: Size = 480_000_000
-    """From here, the memory tier is emptied."""
+    """From here, garbage is collected and the memory tier is emptied."""
+    pause: Annotated[Duration, Field(gt=0)] = 30.0
+    """How long nothing more is given up after that: what was freed may not leave the process at once."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -78,58 +80,13 @@ class MemoryMonitor(Section):
 class Monitors(Section):
     """`[monitors]`: what the gateway does about its own health."""
 
+    interval: Annotated[Duration, Field(gt=0)] = 1.0
+    """How often each monitor looks."""
     memory: MemoryMonitor = MemoryMonitor()
     """What is given up when memory runs short."""
-
-
-class DurationAlert(Section):
-    """Thresholds of a duration: at or above them is bad."""
-
-    warning: Duration | None = None
-    """Worth a look."""
-    critical: Duration | None = None
-    """Worth waking someone."""
-
-
-class SizeAlert(Section):
-    """Thresholds of a size: at or above them is bad."""
-
-    warning: Size | None = None
-    """Worth a look."""
-    critical: Size | None = None
-    """Worth waking someone."""
-
-
-class RatioAlert(Section):
-    """Thresholds of a percentage."""
-
-    warning: Ratio | None = None
-    """Worth a look."""
-    critical: Ratio | None = None
-    """Worth waking someone."""
-
-
-class RateAlert(Section):
-    """Thresholds of a number of requests a second."""
-
-    warning: Annotated[int, Field(ge=0)] | None = None
-    """Worth a look."""
-    critical: Annotated[int, Field(ge=0)] | None = None
-    """Worth waking someone."""
-
-
-class Alerts(Section):
-    """`[alerts]`: thresholds; nothing is raised for one that is not set."""
-
-    response_time: DurationAlert = DurationAlert()
-    """Of a request, at the 95th percentile; above is bad."""
-    hit_rate: RatioAlert = RatioAlert()
-    """Of all tiers together; below is bad."""
-    error_rate: RatioAlert = RatioAlert()
-    """Failed requests among all; above is bad."""
-    throughput: RateAlert = RateAlert()
-    """Requests a second that the gateway is meant to carry; above is bad."""
-    memory: SizeAlert = SizeAlert()
-    """Resident memory; above is bad."""
-    cpu: RatioAlert = RatioAlert()
-    """Of one core; above is bad."""
+    descriptors: Annotated[Ratio, Field(gt=0)] = 0.8
+    """From this share of the file descriptors that may be open on, the log says so."""
+    disk: Size = 1_000_000_000
+    """Below so much room where the disk tier's file lies, the log says so."""
+    upstream_window: Annotated[Duration, Field(gt=0)] = 60.0
+    """How far the health of upstreams looks back: half of all failed, or the breaker open, is not well."""

@@ -37,6 +37,8 @@ class Telemetry:
         self.lag = Timings("gateway_loop_lag_seconds", "How much later than it could a task was woken")
         self.restarts = Counts("gateway_service_restarts", "Services that failed and were started again", "service")
 
+        self.actions = Counts("gateway_monitor_actions", "What monitors did about it", "monitor", "action")
+
     @contextmanager
     def asking(self, upstream: str) -> Iterator[Asked]:
         """Times the block as one question to an upstream, by how it ends, with a span around it."""
@@ -56,8 +58,8 @@ class Telemetry:
 
     def metrics(self) -> list[Metric]:
         """All families, as they are told."""
-        families = (self.requests, self.tiers, self.upstreams, self.selects, self.serialises, self.lag, self.restarts)
-        return [family.metric() for family in families]
+        families = (self.requests, self.tiers, self.upstreams, self.selects, self.serialises, self.lag)
+        return [*(family.metric() for family in families), self.restarts.metric(), self.actions.metric()]
 
 
 class Asked:

@@ -9,7 +9,7 @@ from typing import assert_never
 from gateway.pipeline.clock import Clock
 from gateway.pipeline.glob import Glob
 from gateway.pipeline.invalidation import Selector
-from gateway.pipeline.model import LONG_TAGS, Entry
+from gateway.pipeline.model import LONG_TAGS, Entry, Priority
 from gateway.profile.tiers import MemoryTier as MemorySection
 from gateway.telemetry.metrics import TierMeter
 from gateway.tiers.eviction import Adaptive, EvictionPolicy, EvictionStatistics, Lru, Node
@@ -135,6 +135,18 @@ class MemoryTier:
             else:
                 self._remove(slot)
         return len(selected)
+
+    def give_up_least(self) -> int:
+        """Forget what nobody may use any more, and all of low priority; how many there were. One pass over all keys."""
+        now = self._clock()
+        least = [
+            slot
+            for slot in self._slots.values()
+            if slot.entry.priority is Priority.LOW or now >= slot.seen_at(now).usable_until
+        ]
+        for slot in least:
+            self._remove(slot)
+        return len(least)
 
     def resize(self, max_size: int, max_items: int) -> None:
         """Take new limits while in use; what has no room any more is given up now."""

@@ -12,6 +12,7 @@ import trio
 
 from gateway import __version__
 from gateway.pipeline.metered import Metered
+from gateway.profile.tiers import Cache
 from gateway.telemetry.metrics import Labels, Metric
 from gateway.tiers.disk import DiskTier
 from gateway.tiers.memory import MemoryTier
@@ -49,19 +50,17 @@ class Gauges:
 
     def __init__(
         self,
+        cache: Cache,
         memory: MemoryTier | None,
         disk: DiskTier | None,
         lower: Sequence[Metered],
         policies: Mapping[str, Sequence[Policies]],
-        *,
-        memory_limit: int,
-        disk_limit: int,
     ) -> None:
         self._memory = memory
         self._disk = disk
         self._meters = {tier.name: tier.meter for tier in lower}
         self._policies = policies
-        self._limits = {"memory": memory_limit, "disk": disk_limit}
+        self._limits = {"memory": cache.memory.max_size, "disk": cache.disk.max_size}
         self._process = psutil.Process()
         self._started = time.time()
 

@@ -8,7 +8,9 @@ from gateway.telemetry.metrics import Metric
 from gateway.telemetry.requests import Requests
 from gateway.telemetry.series import Series
 from gateway.telemetry.telemetry import Telemetry
+from gateway.watch.alerts.alerting import Alerting
 from gateway.watch.gauges import Gauges
+from gateway.watch.monitors.standing import StandingMonitor
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,10 @@ class Watching:
     requests: Requests
     gauges: Gauges
     series: Series
+    alerting: Alerting
+    standing: tuple[StandingMonitor, ...]
 
     def metrics(self) -> list[Metric]:
         """Every metric, as it is told."""
-        return [*self.telemetry.metrics(), *self.gauges.metrics()]
+        standing = (metric for monitor in self.standing for metric in monitor.metrics())
+        return [*self.telemetry.metrics(), *self.gauges.metrics(), *self.alerting.metrics(), *standing]

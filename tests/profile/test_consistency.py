@@ -44,14 +44,6 @@ TOOL = """
             "2:1: alerts.memory.warning: warning: a full memory tier (256MB) is enough to raise this alert",
         ),
         (
-            "[alerts.response_time]\nwarning = '1s'\ncritical = '100ms'",
-            "2:1: alerts.response_time.warning: warning: warning is above critical, so it never comes first",
-        ),
-        (
-            "[alerts.hit_rate]\nwarning = '80%'\ncritical = '90%'",
-            "2:1: alerts.hit_rate.warning: warning: warning is below critical, so it never comes first",
-        ),
-        (
             "[strategies.s]\nttl = '2h'",
             "2:1: strategies.s.ttl: warning: 2h is more than cache.disk.ttl (1h), so answers are fresh for 1h only",
         ),

@@ -1,0 +1,1 @@
+"""Alerts: numbers of the last samples against the profile's thresholds, and who is told."""

@@ -1,0 +1,33 @@
+"""An address that is told of alerts."""
+
+from __future__ import annotations
+
+import httpx2
+
+from gateway.profile.alerts import Webhook
+from gateway.profile.upstreams.policies import Politeness
+from gateway.upstream.client import Client, Outgoing
+from gateway.watch.alerts.model import Change
+from gateway.watch.alerts.notifying import message
+
+
+class WebhookNotifier:
+    """Posts each change as JSON; `client` is one that may try again."""
+
+    key = "notifications.webhook"
+
+    def __init__(self, section: Webhook, client: Client, gateway: str) -> None:
+        self._url = httpx2.URL(section.url)
+        self._headers = (("Content-Type", "application/json"), *section.headers.items())
+        self._client = client
+        self._gateway = gateway
+
+    async def tell(self, change: Change) -> None:
+        """Post it. Raises UpstreamError."""
+        body = message(change, self._gateway)
+        await self._client.send(Outgoing("POST", self._url, self._headers, body), idempotent=True)
+
+
+def politeness_of(section: Webhook) -> Politeness:
+    """How stubbornly a webhook is asked: it may stand in a private network, since the operator names it."""
+    return Politeness(timeout=section.timeout, retries=section.retries, private_addresses=True)
