@@ -17,6 +17,7 @@ from gateway.catalogue.catalogue import Catalogue
 from gateway.pipeline.clock import Clock
 from gateway.pipeline.metered import Metered
 from gateway.pipeline.pipeline import Pipeline
+from gateway.profile.loader import Loaded
 from gateway.profile.profile import Profile
 from gateway.telemetry.telemetry import Telemetry
 from gateway.tiers.memory import MemoryTier
@@ -29,13 +30,13 @@ __all__ = ["Gateway", "open_gateway"]
 
 @asynccontextmanager
 async def open_gateway(
-    profile: Profile, environ: Mapping[str, str] = os.environ, *, ahead: bool = True
+    profile: Profile, environ: Mapping[str, str] = os.environ, *, ahead: bool = True, loaded: Loaded | None = None
 ) -> AsyncIterator[Gateway]:
     """A gateway made of `profile`, running until the block ends.
 
     Closing cancels the loads under way, waits for what they brought to be written, stops the services and closes the
     resources, in that order. What can't be opened but can be done without (the disk tier) is logged. `ahead` is whether
-    to work ahead of requests: to warm, and to look for new releases.
+    to work ahead of requests: to warm, and to look for new releases. `loaded` is how the profile came to be.
     """
     async with AsyncExitStack() as stack:
         clock, telemetry = Clock(), Telemetry()
@@ -60,7 +61,7 @@ async def open_gateway(
         policies |= {server.name: server.policies for server in servers}
         gauges = Gauges(profile.cache, memory, disk, lower, policies)
         watched = await open_watching(stack, profile, telemetry, clock, gauges)
-        gateway = Gateway(profile, catalogue, pipeline, memory, disk, warmer, Changes(), watched)
+        gateway = Gateway(profile, catalogue, pipeline, memory, disk, warmer, Changes(), watched, loaded)
         for server in servers:
             server.changed = partial(new_definitions, gateway, server.name)
         await start_working_ahead(stack, gateway, ahead=ahead)

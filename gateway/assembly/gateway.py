@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.catalogue.catalogue import Catalogue
 from gateway.pipeline.pipeline import Pipeline
+from gateway.profile.loader import Loaded
 from gateway.profile.profile import Profile
 from gateway.tiers.memory import MemoryTier
 from gateway.watch.changes import Changes
@@ -31,6 +32,8 @@ class Gateway:
     warmer: Warmer
     changes: Changes
     watching: Watching
+    loaded: Loaded | None = None
+    """How the profile came to be, where it was loaded from files."""
 
     @property
     def ready(self) -> bool:

@@ -27,7 +27,7 @@ async def _serve(loaded: Loaded) -> int:
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         await nursery.start(stop_on_signal, stop)
-        async with open_gateway(loaded.profile) as gateway:
+        async with open_gateway(loaded.profile, loaded=loaded) as gateway:
             listening = listen(gateway)
             server = partial(serve_http, gateway, listening, stop)
             async with trio.open_nursery() as serving:

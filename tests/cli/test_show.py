@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.show import effective, show
+from gateway.cli.show import show
+from gateway.profile.effective import effective
 from gateway.profile.loader import load_profile
 
 ENVIRON = {"TOKEN": "hunter2", "SIZE": "1MB"}

@@ -15,7 +15,7 @@ import pytest
 import trio
 
 from gateway.assembly import Gateway, open_gateway
-from gateway.cli.show import effective
+from gateway.profile.effective import effective
 from gateway.profile.loader import Loaded, load_profile
 from tests.fakes.http_server import HttpServer, answer
 
