@@ -246,6 +246,7 @@ class McpServer:
                 nursery.start_soon(self._keep_up, session)
                 nursery.start_soon(self._look_after, session, lost)
                 await lost.wait()
+                self._session = None  # at once: a request that is tried again waits for the next one
                 nursery.cancel_scope.cancel()
         finally:
             self._session = None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import threading
 from pathlib import Path
 
 import orjson
 import pytest
 import structlog
 import trio
+import trio.testing
 
 from gateway.catalogue.federated import Asking
 from gateway.errors import UpstreamError
@@ -134,6 +137,32 @@ async def test_a_read_only_call_is_repeated(tmp_path: Path, child: Child) -> Non
     child.lists(tool("die", read_only=True))
     async with gateway_of(tmp_path, upstream(child, more='retries = 1\nretry_delay = "1ms"')) as gateway:
         assert (await gateway.catalogue.call("far_die", {})).is_error
+        await child.sees("call die", 2)
+
+
+async def test_a_session_that_has_ended_takes_no_second_try(
+    tmp_path: Path, child: Child, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even while the old session still waits for a folder that hangs: a repeated call waits for the next one."""
+    child.lists(tool("die", read_only=True), tool("changed"))
+    stat, hangs, goes_on = Path.stat, threading.Event(), threading.Event()
+
+    def slow(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if path.name == "far.json":
+            hangs.set()
+            goes_on.wait(20)
+        return stat(path, follow_symlinks=follow_symlinks)
+
+    async with gateway_of(tmp_path, upstream(child, more='retries = 1\nretry_delay = "0s"')) as gateway:
+        monkeypatch.setattr(Path, "stat", slow)
+        await gateway.catalogue.call("far_changed", {})
+        await until(hangs.is_set)
+        nursery.start_soon(gateway.catalogue.call, "far_die", {})
+        try:
+            await child.sees("call die")
+            await trio.testing.wait_all_tasks_blocked(0.1)  # the call is told of the end, and tries again
+        finally:
+            goes_on.set()
         await child.sees("call die", 2)
 
 
