@@ -103,7 +103,7 @@ async def open_gateway(
         pipeline.listen(warmer.purged)
         gateway = Gateway(profile, catalogue, pipeline, memory, disk, warmer, Changes())
         for server in servers:
-            server.changed = partial(_new_definitions, gateway, server.name)
+            server.known.changed = partial(_new_definitions, gateway, server.name)
         await _start_working_ahead(stack, gateway, ahead=ahead)
         yield gateway
 

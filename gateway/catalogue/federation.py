@@ -82,7 +82,7 @@ class Federation:
                         continue
                     taken.add(each.name)
                     by_kind[kind][each.name] = each
-                for own in server.pins.set_aside(kind):
+                for own in server.known.pins.set_aside(kind):
                     aside[kind].setdefault(self._name(server, kind, own), set_aside_message(server.name, kind, own))
         self._by_kind, self._aside, self._refused = by_kind, aside, refused
         self.version += 1
@@ -98,7 +98,7 @@ class Federation:
         return Listing(
             tuple(each.definition for each in self._by_kind[kind].values()),
             min((server.lists_hold for server in takes), default=float("inf")),
-            any(server.private for server in takes),
+            any(server.known.private for server in takes),
         )
 
     def tool(self, name: str) -> Federated | None:
