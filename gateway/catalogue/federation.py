@@ -13,10 +13,10 @@ from gateway.catalogue.listing import Listing
 from gateway.errors import ToolError, UnknownPrompt, UnknownResource
 from gateway.pipeline.glob import Glob
 from gateway.pipeline.model import Policy
+from gateway.printable import printable
 from gateway.profile.upstreams.mcp import McpUpstream, Redefinition, ToolRedefinition, uri_prefix
 from gateway.upstream.mcp.model import KINDS, Json, own_name
 from gateway.upstream.mcp.pins import digest, set_aside_message
-from gateway.upstream.printable import printable
 
 if TYPE_CHECKING:
     from gateway.upstream.mcp.server import McpServer

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from gateway.errors import GatewayError, UpstreamError, UpstreamUnavailable
 from gateway.importing.toml import Written, comment, table
 from gateway.pipeline.glob import Glob
+from gateway.printable import printable
 from gateway.profile.interpolation import interpolate
 from gateway.profile.tree import Node, Origin, plain
 from gateway.profile.units import format_duration
@@ -22,7 +23,6 @@ from gateway.upstream.mcp.model import Channel, Definitions, Json, own_name
 from gateway.upstream.mcp.pins import digest
 from gateway.upstream.mcp.session import Session
 from gateway.upstream.mcp.streams import open_streams
-from gateway.upstream.printable import printable
 
 _KINDS = ("tools", "resources", "templates", "prompts")
 _HINTS = {

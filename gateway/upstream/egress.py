@@ -14,8 +14,8 @@ import httpcore2
 import trio
 
 from gateway.errors import UpstreamError, UpstreamRejected, UpstreamUnavailable
+from gateway.printable import printable
 from gateway.upstream.excess import Connection
-from gateway.upstream.printable import printable
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 

@@ -10,7 +10,7 @@ from gateway.importing.openapi.document import Document, mapping, text
 from gateway.importing.openapi.operation import Operation
 from gateway.importing.source import SpecificationError, is_address
 from gateway.importing.toml import Written, comment, table
-from gateway.upstream.printable import printable
+from gateway.printable import printable
 
 _VARIABLES = 50
 

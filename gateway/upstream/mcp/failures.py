@@ -12,9 +12,9 @@ from mcp_types import methods
 from pydantic import ValidationError
 
 from gateway.errors import UpstreamInvalid, UpstreamUnavailable
+from gateway.printable import printable
 from gateway.profile.units import format_size
 from gateway.upstream.mcp.model import REJECTED, UNAVAILABLE, Json, UpstreamRefused
-from gateway.upstream.printable import printable
 
 _GONE = (types.CONNECTION_CLOSED, types.REQUEST_TIMEOUT, UNAVAILABLE)
 

@@ -22,13 +22,13 @@ from mcp.client.streamable_http import MCP_SESSION_ID, streamable_http_client
 
 from gateway import __version__
 from gateway.errors import UpstreamError, UpstreamInvalid, UpstreamRejected, UpstreamUnavailable
+from gateway.printable import printable
 from gateway.profile.units import format_duration, format_size
 from gateway.profile.upstreams.mcp import McpUpstream
 from gateway.upstream.egress import Resolver, VettedBackend, resolve
 from gateway.upstream.failures import broken_off, shown, translated
 from gateway.upstream.headers import checked_headers
 from gateway.upstream.mcp.model import REJECTED, UNAVAILABLE
-from gateway.upstream.printable import printable
 from gateway.upstream.transport import PoolTransport
 
 _RETRIED = (429, 502, 503, 504)

@@ -31,11 +31,11 @@ from pydantic import BaseModel, ValidationError
 
 from gateway import __version__
 from gateway.errors import UpstreamError
+from gateway.printable import printable
 from gateway.profile.upstreams.mcp import McpUpstream
 from gateway.upstream.mcp.failures import checked, translated
 from gateway.upstream.mcp.lists import read_lists
 from gateway.upstream.mcp.model import NOBODY, UNAVAILABLE, Channel, Definitions, Json
-from gateway.upstream.printable import printable
 
 log = structlog.get_logger(__name__)
 
