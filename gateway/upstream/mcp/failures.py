@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from gateway.errors import UpstreamInvalid, UpstreamUnavailable
 from gateway.printable import printable
 from gateway.profile.units import format_size
-from gateway.upstream.mcp.model import REJECTED, UNAVAILABLE, Json, UpstreamRefused
+from gateway.upstream.mcp.model import REJECTED, UNAVAILABLE, WAIT, Json, UpstreamRefused
+from gateway.upstream.policies.retry import AskedToWait
 
 _GONE = (types.CONNECTION_CLOSED, types.REQUEST_TIMEOUT, UNAVAILABLE)
 
@@ -29,7 +30,7 @@ def translated(name: str, method: str, largest: int) -> Iterator[None]:
             limit = f"{format_size(largest)} (upstreams.{name}.max_response_size)"
             raise UpstreamInvalid(name, f"the answer is larger than {limit}") from None
         if error.code in _GONE:
-            raise UpstreamUnavailable(name, printable(error.message, 300)) from None
+            raise _unavailable(name, error) from None
         if error.code == REJECTED:
             raise UpstreamInvalid(name, printable(error.message, 300)) from None
         if error.code == types.PARSE_ERROR and error.message.startswith("Failed to parse"):
@@ -61,3 +62,10 @@ def checked(name: str, method: str, version: str, result: Json) -> Json:
             name, f"its answer to {method} is not MCP's: {printable(where)}: {first['msg']}"
         ) from None
     return result
+
+
+def _unavailable(name: str, error: MCPError) -> UpstreamUnavailable:
+    wait = error.data.get(WAIT) if isinstance(error.data, dict) else None
+    if isinstance(wait, int | float) and not isinstance(wait, bool) and 0 <= wait < float("inf"):
+        return AskedToWait(name, printable(error.message, 300), wait)
+    return UpstreamUnavailable(name, printable(error.message, 300))
