@@ -163,6 +163,7 @@ def main() -> None:
     see(f"started {os.getpid()} {os.environ.get('SECRET', '')} {' '.join(sys.argv[2:])}".rstrip())
     if settings.get("stubborn"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if settings.get("stubborn") or settings.get("parent"):
         child = subprocess.Popen(["sleep", "1000"])
         see(f"child {child.pid}")
     if settings.get("mute"):

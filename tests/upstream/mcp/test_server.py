@@ -87,6 +87,16 @@ async def test_a_server_that_will_not_end_is_killed_with_its_children(tmp_path: 
     await until(lambda: not any(map(is_running, pids)))  # the kernel takes its time
 
 
+async def test_what_a_server_leaves_behind_is_killed(tmp_path: Path, child: Child) -> None:
+    """It ends as it should, but not what it has started."""
+    child.lists(tool("echo"), parent=True)
+    async with gateway_of(tmp_path, upstream(child)):
+        left = int((await child.sees("child")).split()[1])
+        assert is_running(left)
+    assert child.seen[-1] == "stdin closed"
+    await until(lambda: not is_running(left))
+
+
 async def test_a_program_that_is_not_there(tmp_path: Path) -> None:
     """The gateway starts all the same, and a call says what is wrong."""
     text = '[upstreams.far]\ntype = "mcp"\ncommand = ["/no/such/program"]\ntools.x.name = "x"\n'
