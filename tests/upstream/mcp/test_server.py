@@ -151,7 +151,7 @@ async def test_a_read_only_call_is_repeated(tmp_path: Path, child: Child) -> Non
 
 
 async def test_a_session_that_has_ended_takes_no_second_try(
-    tmp_path: Path, child: Child, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, child: Child, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even while the old session still waits for a folder that hangs: a repeated call waits for the next one."""
     child.lists(tool("die", read_only=True), tool("changed"))
@@ -167,12 +167,13 @@ async def test_a_session_that_has_ended_takes_no_second_try(
         monkeypatch.setattr(Path, "stat", slow)
         await gateway.catalogue.call("far_changed", {})
         await until(hangs.is_set)
-        nursery.start_soon(gateway.catalogue.call, "far_die", {})
-        try:
-            await child.sees("call die")
-            await trio.testing.wait_all_tasks_blocked(0.1)  # the call is told of the end, and tries again
-        finally:
-            goes_on.set()
+        async with trio.open_nursery() as calling:
+            calling.start_soon(gateway.catalogue.call, "far_die", {})
+            try:
+                await child.sees("call die")
+                await trio.testing.wait_all_tasks_blocked(0.1)  # the call is told of the end, and tries again
+            finally:
+                goes_on.set()
         await child.sees("call die", 2)
 
 
