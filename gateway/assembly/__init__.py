@@ -63,7 +63,7 @@ async def open_gateway(
         watched = await open_watching(stack, profile, telemetry, clock, gauges)
         gateway = Gateway(profile, catalogue, pipeline, memory, disk, warmer, Changes(), watched, loaded)
         for server in servers:
-            server.changed = partial(new_definitions, gateway, server.name)
+            server.known.changed = partial(new_definitions, gateway, server.name)
         await start_working_ahead(stack, gateway, ahead=ahead)
         await start_monitors(stack, gateway)
         yield gateway

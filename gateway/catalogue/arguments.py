@@ -12,7 +12,7 @@ import orjson
 from gateway.catalogue.jsontext import strict_json
 from gateway.catalogue.select import Selection
 from gateway.errors import ToolError, UpstreamInvalid
-from gateway.upstream.printable import printable
+from gateway.printable import printable
 
 _MAX_KEY = 512
 """Characters of arguments that stand in a key as they are; longer ones stand there as their hash."""

@@ -18,10 +18,10 @@ from gateway.catalogue.result import Form
 from gateway.catalogue.select import Selection
 from gateway.errors import UpstreamInvalid
 from gateway.pipeline.model import Entry
+from gateway.printable import printable
 from gateway.profile.budget import CURSOR, NEXT, Budget
 from gateway.profile.tools import Tool as ToolSection
 from gateway.telemetry.telemetry import Telemetry
-from gateway.upstream.printable import printable
 
 _LARGE = 1_000_000
 """Bytes of documents from which on reading them alone takes several milliseconds, in which nobody else is served..."""

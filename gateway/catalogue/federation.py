@@ -13,10 +13,10 @@ from gateway.catalogue.listing import Listing
 from gateway.errors import ToolError, UnknownPrompt, UnknownResource
 from gateway.pipeline.glob import Glob
 from gateway.pipeline.model import Policy
+from gateway.printable import printable
 from gateway.profile.upstreams.mcp import McpUpstream, Redefinition, ToolRedefinition, uri_prefix
 from gateway.upstream.mcp.model import KINDS, Json, own_name
 from gateway.upstream.mcp.pins import digest, set_aside_message
-from gateway.upstream.printable import printable
 
 if TYPE_CHECKING:
     from gateway.upstream.mcp.server import McpServer
@@ -82,7 +82,7 @@ class Federation:
                         continue
                     taken.add(each.name)
                     by_kind[kind][each.name] = each
-                for own in server.pins.set_aside(kind):
+                for own in server.known.pins.set_aside(kind):
                     aside[kind].setdefault(self._name(server, kind, own), set_aside_message(server.name, kind, own))
         self._by_kind, self._aside, self._refused = by_kind, aside, refused
         self.version += 1
@@ -98,7 +98,7 @@ class Federation:
         return Listing(
             tuple(each.definition for each in self._by_kind[kind].values()),
             min((server.lists_hold for server in takes), default=float("inf")),
-            any(server.private for server in takes),
+            any(server.known.private for server in takes),
         )
 
     def tool(self, name: str) -> Federated | None:

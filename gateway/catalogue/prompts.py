@@ -11,10 +11,10 @@ from gateway.catalogue.federated import Asking
 from gateway.catalogue.template import Template, path_template, text_template
 from gateway.catalogue.tool import Tool
 from gateway.errors import ToolError, UnknownResource
+from gateway.printable import printable
 from gateway.profile.faults import did_you_mean, listed, shown
 from gateway.profile.offers import Message as MessageSection
 from gateway.profile.offers import Prompt as PromptSection
-from gateway.upstream.printable import printable
 
 Read = Callable[[str, Asking], Awaitable[Mapping[str, Any]]]
 """Reads a resource of this gateway by its URI."""

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from gateway.catalogue.jsontext import to_json
 from gateway.errors import ToolError
+from gateway.printable import printable
 from gateway.profile.templates import Field, parse_template
-from gateway.upstream.printable import printable
 
 _MAX_SEGMENT = 512
 """Characters of one path segment or header value; longer ones are no names."""

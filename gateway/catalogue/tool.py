@@ -18,10 +18,10 @@ from gateway.catalogue.select import Selection
 from gateway.catalogue.template import as_text, text_template
 from gateway.errors import GatewayError, ToolError, UpstreamNotFound
 from gateway.pipeline.model import Entry, Policy
+from gateway.printable import printable
 from gateway.profile.budget import Budget
 from gateway.profile.tools import Tool as ToolSection
 from gateway.telemetry.telemetry import Telemetry
-from gateway.upstream.printable import printable
 
 FORMAT = 2
 """Raised whenever the bytes of a result change, so that results of an older gateway are not served."""

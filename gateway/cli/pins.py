@@ -10,12 +10,12 @@ from cyclopts import App, Parameter
 from gateway.cli.options import DEFAULT_PROFILE, Overrides, ProfileName
 from gateway.cli.run import FAILED, load
 from gateway.errors import GatewayError
+from gateway.printable import printable
 from gateway.profile.faults import did_you_mean, listed
 from gateway.profile.federated import servers
 from gateway.profile.loader import Loaded
 from gateway.upstream.mcp.pins import Pin, Pins, diff, digest
 from gateway.upstream.mcp.pins_file import PinsFile
-from gateway.upstream.printable import printable
 
 pins = App(
     name="pins", help="Look at the definitions of MCP servers as they were accepted, and accept what has changed."

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from gateway.errors import GatewayError, UpstreamError, UpstreamUnavailable
 from gateway.importing.toml import Written, comment, table
 from gateway.pipeline.glob import Glob
+from gateway.printable import printable
 from gateway.profile.interpolation import interpolate
 from gateway.profile.tree import Node, Origin, plain
 from gateway.profile.units import format_duration
@@ -21,7 +22,7 @@ from gateway.profile.upstreams.mcp import McpUpstream
 from gateway.upstream.mcp.model import Channel, Definitions, Json, own_name
 from gateway.upstream.mcp.pins import digest
 from gateway.upstream.mcp.session import Session
-from gateway.upstream.printable import printable
+from gateway.upstream.mcp.streams import open_streams
 
 _KINDS = ("tools", "resources", "templates", "prompts")
 _HINTS = {
@@ -126,7 +127,7 @@ def _section(name: str, said: Mapping[str, Any], environ: Mapping[str, str]) -> 
 async def _offered(name: str, section: McpUpstream, environ: Mapping[str, str]) -> Offered:
     """Ask the server; a failure is kept from the exception groups of the tasks that speak with it."""
     failure: UpstreamError | None = None
-    async with _streams(name, section, environ) as streams:
+    async with open_streams(name, section, environ, lambda: None) as streams:
         session = Session(name, section, streams, _nobody)
         async with session.client:
             try:
@@ -140,16 +141,6 @@ async def _offered(name: str, section: McpUpstream, environ: Mapping[str, str]) 
                 limit = format_duration(section.start_timeout)
                 failure = UpstreamUnavailable(name, f"it did not begin a session and list what it has within {limit}")
     raise failure
-
-
-def _streams(name: str, section: McpUpstream, environ: Mapping[str, str]) -> Any:
-    if section.command is not None:
-        from gateway.upstream.mcp.stdio import open_stdio
-
-        return open_stdio(name, section, environ, lambda: None)
-    from gateway.upstream.mcp.http import open_http_streams
-
-    return open_http_streams(name, section, lambda: None)
 
 
 async def _nobody(channel: Channel, method: str, params: Json) -> Json:

@@ -10,8 +10,8 @@ import orjson
 import trio
 
 from gateway.errors import GatewayError, UpstreamError
+from gateway.printable import printable
 from gateway.profile.units import format_duration, format_size
-from gateway.upstream.printable import printable
 
 MAX_SIZE = 64_000_000
 """Bytes of a specification; the largest that are published have a fifth of it."""

@@ -8,8 +8,8 @@ from typing import Any
 
 import tomli_w
 
+from gateway.printable import printable
 from gateway.profile.interpolation import escape
-from gateway.upstream.printable import printable
 
 _WIDTH = 118
 """Characters of a line up to which a table stands on it."""

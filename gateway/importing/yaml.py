@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from gateway.upstream.printable import printable
+from gateway.printable import printable
 
 _SCALARS = {
     "tag:yaml.org,2002:null": (re.compile(r"^(?:null|Null|NULL|~|)$"), ["n", "N", "~", ""]),

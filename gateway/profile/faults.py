@@ -9,8 +9,10 @@ from typing import Any, Literal
 
 from rapidfuzz import fuzz, process
 
+from gateway.printable import printable
 from gateway.profile.positions import KeyPath, dotted
 
+_TAB = "\t"
 _WIDTH = 140
 """Longer lines of a profile are shown around the caret only."""
 
@@ -113,7 +115,8 @@ def shown(value: Any) -> str:
             return "true" if value else "false"
         case str():
             text = value if len(value) <= 60 else f"{value[:59]}…"
-            return f'"{printable(text.replace(chr(92), chr(92) * 2).replace(chr(34), chr(92) + chr(34)))}"'
+            quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+            return f'"{printable(quoted, None, kept=_TAB)}"'
         case datetime.datetime() | datetime.date() | datetime.time():
             return f"the date or time {value.isoformat()}"
         case dict():
@@ -122,11 +125,6 @@ def shown(value: Any) -> str:
             return "an array" if value else "an empty array"
         case _:
             return str(value)
-
-
-def printable(text: str) -> str:
-    """`text` without characters that a terminal would obey; tabs stay."""
-    return "".join(character if character.isprintable() or character == "\t" else "\ufffd" for character in text)
 
 
 def _layout(
@@ -141,7 +139,7 @@ def _layout(
     place = ":".join([file, *(str(number) for number in (line, column) if number is not None)])
     rows = [": ".join([place, *([dotted(key)] if key else []), sentence])]
     if source_line is not None and line is not None and column is not None:
-        text, before = _window(printable(source_line), column - 1)
+        text, before = _window(printable(source_line, None, kept=_TAB), column - 1)
         rows.append(f"{line:>6} | {text}")
         rows.append(f"{'':>6} | {before}^")
     if hint:

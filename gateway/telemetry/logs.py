@@ -9,6 +9,8 @@ from typing import Any, Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
+from gateway.printable import escaped
+
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _QUIET = (
     "hypercorn.error",
@@ -73,15 +75,10 @@ def _strip(logger: Any, name: str, event: EventDict) -> EventDict:
 def _escape(logger: Any, name: str, event: EventDict) -> EventDict:
     """Line feeds, escape sequences and other controls in values, escaped; tracebacks keep their lines."""
     return {
-        key: "\n".join(map(_printable, value.split("\n"))) if key == "exception" else _printable(value)
+        key: "\n".join(map(_escaped, value.split("\n"))) if key == "exception" else _escaped(value)
         for key, value in event.items()
     }
 
 
-def _printable(value: Any) -> Any:
-    if not isinstance(value, str) or value.isprintable():
-        return value
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape", "backslashreplace").decode()
-        for character in value
-    )
+def _escaped(value: Any) -> Any:
+    return escaped(value) if isinstance(value, str) else value

@@ -13,8 +13,8 @@ from urllib.parse import quote, unquote, urlsplit
 import httpx2
 
 from gateway.errors import UpstreamError, UpstreamRejected
+from gateway.printable import printable
 from gateway.profile.templates import Field, parse_template
-from gateway.upstream.printable import printable
 
 _LITERAL = "/%:@!$&'()*+,;=~"
 """Characters of a profile's own address that stay as they are (RFC 3986, section 3.3, and `%` of what is encoded)."""

@@ -11,8 +11,8 @@ import httpx2
 import trio
 
 from gateway.errors import UpstreamError, UpstreamInvalid
+from gateway.printable import printable
 from gateway.profile.units import format_size
-from gateway.upstream.printable import printable
 
 _PIECE = 1 << 20
 """Most bytes that one step of decompression yields: about 3 ms, then other tasks get their turn."""

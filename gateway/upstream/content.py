@@ -9,9 +9,9 @@ from pathlib import PurePosixPath
 import orjson
 
 from gateway.errors import UpstreamInvalid
+from gateway.printable import printable
 from gateway.upstream.charsets import NoCharset, codec_of, decode
 from gateway.upstream.model import JSON
-from gateway.upstream.printable import printable
 
 _MEDIA_TYPE = re.compile(r"[!#$&^_.+a-z0-9-]{1,127}/[!#$&^_.+a-z0-9-]{1,127}")  # RFC 6838, section 4.2
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([A-Za-z0-9._:-]{1,40})"?\s*(?:;|$)', re.IGNORECASE)

@@ -14,8 +14,8 @@ import httpcore2
 import trio
 
 from gateway.errors import UpstreamError, UpstreamRejected, UpstreamUnavailable
+from gateway.printable import printable
 from gateway.upstream.excess import Connection
-from gateway.upstream.printable import printable
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -24,6 +24,14 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 
 CONNECT_SHARE = 3.0
 """Seconds for each address but the last: enough for a lost SYN, which is sent again after one (RFC 6298, section 2)."""
+
+_SPECIAL: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = (
+    # In IANA's registries (RFC 6890), but `ipaddress` of some Python versions takes them, or parts, for global.
+    ipaddress.IPv4Network("192.0.0.0/24"),  # a cloud has its metadata here
+    ipaddress.IPv6Network("64:ff9b:1::/48"),  # RFC 8215: NAT64 of a network's own
+    ipaddress.IPv6Network("3fff::/20"),  # RFC 9637: documentation
+    ipaddress.IPv6Network("5f00::/16"),  # RFC 9602: segment routing
+)
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052, section 2.1: the last 32 bits are an IPv4 address
 
@@ -48,6 +56,8 @@ def is_public(address: IPAddress) -> bool:
             return is_public(carried)
         if address.is_site_local:
             return False
+    if any(address in network for network in _SPECIAL):
+        return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 

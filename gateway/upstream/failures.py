@@ -13,9 +13,9 @@ import httpcore2
 import httpx2
 
 from gateway.errors import UpstreamInvalid, UpstreamNotFound, UpstreamRejected, UpstreamUnavailable
+from gateway.printable import printable
 from gateway.profile.units import format_duration
 from gateway.upstream.policies.retry import AskedToWait
-from gateway.upstream.printable import printable
 from gateway.upstream.retry_after import seconds_to_wait
 
 

@@ -12,13 +12,13 @@ import orjson
 import trio
 
 from gateway.errors import UpstreamNotFound, UpstreamRejected
+from gateway.printable import printable
 from gateway.profile.upstreams.files import FilesUpstream
 from gateway.upstream.address import checked_path
 from gateway.upstream.content import checked_body, media_type_of
 from gateway.upstream.folder import Folder
 from gateway.upstream.glob import Glob
 from gateway.upstream.model import JSON, Fetched, Validators, Wanted
-from gateway.upstream.printable import printable
 from gateway.upstream.versions import SemanticReleases
 
 _THREADS = 8

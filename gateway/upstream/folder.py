@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.errors import UpstreamError, UpstreamInvalid, UpstreamNotFound, UpstreamRejected, UpstreamUnavailable
+from gateway.printable import printable
 from gateway.profile.units import format_size
-from gateway.upstream.printable import printable
 
 _MAX_LINKS = 20
 _MAX_SEGMENTS = 200

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from gateway.errors import UpstreamRejected
-from gateway.upstream.printable import printable
+from gateway.printable import printable
 
 Header = tuple[str, str]
 

@@ -15,6 +15,7 @@ import trio
 
 from gateway.errors import UpstreamError, UpstreamNotFound, UpstreamRejected
 from gateway.pipeline.single_flight import SingleFlight
+from gateway.printable import printable
 from gateway.profile.upstreams.npm import NpmUpstream
 from gateway.upstream.address import BaseAddress, checked_path
 from gateway.upstream.body import Bound
@@ -26,7 +27,6 @@ from gateway.upstream.integrity import verify
 from gateway.upstream.model import JSON, Fetched, Validators, Wanted
 from gateway.upstream.packument import ABBREVIATED, Dist, parse_cdn_listing, parse_listing, parse_packument
 from gateway.upstream.policies.deadline import Doing, deadline
-from gateway.upstream.printable import printable
 from gateway.upstream.registry import NpmEnvironment, Registry, find_registry
 from gateway.upstream.tarball import Package, Unpacking, unpack
 from gateway.upstream.versions import SemanticReleases

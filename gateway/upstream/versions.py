@@ -10,7 +10,7 @@ from typing import Any
 import nodesemver
 
 from gateway.errors import UnknownVersion
-from gateway.upstream.printable import printable
+from gateway.printable import printable
 
 NEWEST_SHOWN = 5
 """Releases that are named when none matches."""

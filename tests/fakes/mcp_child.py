@@ -123,6 +123,16 @@ def call(request: int, name: str, arguments: dict[str, Any], meta: dict[str, Any
             return text(f"{name} {json.dumps(arguments, sort_keys=True)}")
 
 
+def page(key: str, cursor: str | None) -> dict[str, Any]:
+    """A list, or as many of it as a page holds; with pages of nothing it never ends."""
+    found, size = lists()[key], lists().get("page_size")
+    if size is None:
+        return {key: found}
+    end = int(cursor or "0") + size
+    more = {"nextCursor": str(end)} if end < len(found) else {}
+    return {key: found[end - size : end], **more}
+
+
 def answer(message: dict[str, Any]) -> None:
     request, method, params = message["id"], message["method"], message.get("params", {})
     match method:
@@ -139,7 +149,7 @@ def answer(message: dict[str, Any]) -> None:
             result = {}
         case _ if method in METHODS and METHODS[method] in lists():
             see(method)
-            result = {METHODS[method]: lists()[METHODS[method]]}
+            result = page(METHODS[method], params.get("cursor"))
         case "tools/call":
             result = call(request, params["name"], params.get("arguments", {}), params.get("_meta", {}))
         case "resources/read":
@@ -163,6 +173,7 @@ def main() -> None:
     see(f"started {os.getpid()} {os.environ.get('SECRET', '')} {' '.join(sys.argv[2:])}".rstrip())
     if settings.get("stubborn"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if settings.get("stubborn") or settings.get("parent"):
         child = subprocess.Popen(["sleep", "1000"])
         see(f"child {child.pid}")
     if settings.get("mute"):

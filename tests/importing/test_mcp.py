@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
+from trio.testing import MockClock
 
 from gateway.errors import GatewayError, UpstreamError, UpstreamUnavailable
 from gateway.importing.mcp import Server, imported
 from gateway.profile.loader import load_profile
 from gateway.upstream.mcp.pins import digest
-from tests.fakes.http_server import HttpServer, answer, silent
+from tests.fakes.http_server import HttpServer, Request, answer, silent
 from tests.fakes.mcp_rig import CHILD, Child, tool
 
 CAPABILITIES: dict[str, Any] = {"tools": {}, "resources": {}, "prompts": {}}
@@ -105,15 +107,27 @@ async def test_servers_that_are_none(tmp_path: Path, nursery: trio.Nursery) -> N
         assert "\n" not in str(caught.value)
 
 
-async def test_a_server_that_never_answers(nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_never_answers(nursery: trio.Nursery, mock_clock: MockClock) -> None:
     """It is given up in time."""
-    server = HttpServer()
+    server, asked = HttpServer(), trio.Event()
+
+    async def told_and_silent(request: Request, stream: trio.SocketStream) -> None:
+        asked.set()
+        await silent(request, stream)
+
+    async def pass_the_time() -> None:
+        await asked.wait()
+        mock_clock.jump(19.9)
+        await trio.testing.wait_all_tasks_blocked()
+        mock_clock.jump(0.2)
+
     await nursery.start(server.serve)
-    server.on("/mcp", silent)
-    original = trio.fail_after
-    monkeypatch.setattr(trio, "fail_after", lambda seconds: original(min(seconds, 0.1)))
+    server.on("/mcp", told_and_silent)
+    nursery.start_soon(pass_the_time)
+    began = trio.current_time()
     with pytest.raises(UpstreamUnavailable, match="did not begin a session and list what it has within 20s"):
         await imported(Server((f"{server.url}/mcp",)), {})
+    assert trio.current_time() - began == pytest.approx(20.1), "neither earlier nor later"
 
 
 @pytest.mark.parametrize(

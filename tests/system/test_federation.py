@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -21,7 +22,7 @@ from mcp.shared.exceptions import MCPError
 from tests.fakes.http_server import HttpServer, answer
 from tests.fakes.registry import Registry
 from tests.system.npm import npm_servers, program
-from tests.system.processes import Gateway, command, environment
+from tests.system.processes import Gateway, command, environment, run
 
 __all__ = ["npm_servers"]
 
@@ -213,26 +214,41 @@ async def test_filesystem(tmp_path: Path, npm_servers: Path) -> None:
             assert outside.is_error
 
 
+SPECIFICATION = {
+    "openapi": "3.1.0",
+    "info": {"title": "Weather", "version": "1"},
+    "paths": {
+        "/cities/{city}": {
+            "get": {
+                "operationId": "getWeather",
+                "parameters": [{"name": "city", "in": "path", "required": True, "schema": {"type": "string"}}],
+                "responses": {"200": {"description": "The weather in a city."}},
+            }
+        }
+    },
+}
+
+
 async def test_three_sources_of_which_one_dies(
-    tmp_path: Path, npm_servers: Path, registry: Registry, docs: HttpServer
+    tmp_path: Path, npm_servers: Path, registry: Registry, docs: HttpServer, nursery: trio.Nursery
 ) -> None:
-    """A federated server, Varlet's tools and an HTTP API are served by one profile; one that dies leaves the others."""
-    docs.on("/v1/cities/ulm", answer(b'{"high": 21}'))
+    """A federated server, Varlet's tools and an imported OpenAPI share one profile; one that dies leaves the others."""
+    weather, weather_lives = HttpServer(), trio.CancelScope()
+
+    async def serve(*, task_status: trio.TaskStatus[None]) -> None:
+        with weather_lives:
+            await weather.serve(task_status=task_status)
+
+    await nursery.start(serve)
+    weather.on("/v1/cities/ulm", answer(b'{"high": 21}'))
+    (tmp_path / "weather.json").write_text(json.dumps(SPECIFICATION))
+    imported = ("weather.json", "-o", "weather.toml", "--base-url", f"{weather.url}/v1")
+    told = await run(tmp_path, "import", "openapi", *imported)
+    assert told.code == 0, told.err
     port = free_port()
-    profile = f"""
-extends = ["varlet.toml"]
-{HEAD}
-{everything(npm_servers, port)}
-[upstreams.weather]
-type = "http"
-base_url = "{docs.url}/v1"
-[tools.get_weather]
-description = "The weather in a city."
-strategy = "s"
-input = {{ properties = {{ city = {{ type = "string" }} }} }}
-fetch = {{ upstream = "weather", path = "cities/{{city}}" }}
-"""
-    (tmp_path / "p.toml").write_text(profile)
+    (tmp_path / "p.toml").write_text(
+        f'extends = ["varlet.toml", "weather.toml"]\n{HEAD}\n{everything(npm_servers, port)}'
+    )
     starting = lambda: Gateway.serving(tmp_path, "--profile", "./p.toml", registry=registry.url)  # noqa: E731
     with (
         trio.fail_after(100),
@@ -246,6 +262,11 @@ fetch = {{ upstream = "weather", path = "cities/{{city}}" }}
             async def works(tool: str, **arguments: Any) -> bool:
                 return not (await client.call_tool(tool, arguments)).is_error
 
+            async def says(tool: str, **arguments: Any) -> str:
+                result = await client.call_tool(tool, arguments)
+                assert isinstance(result.content[0], types.TextContent)
+                return result.content[0].text
+
             assert await works("get_component_props", name="Button")
             assert await works("get_weather", city="ulm")
             assert await works("ev_get-sum", a=1, b=2)
@@ -254,12 +275,14 @@ fetch = {{ upstream = "weather", path = "cities/{{city}}" }}
             assert await works("get_component_props", name="Dialog")
             assert await works("get_weather", city="ulm")
             assert await works("ev_get-sum", a=1, b=2), "it is in the cache"
-            dead = await client.call_tool("ev_get-sum", {"a": 2, "b": 2})
-            assert dead.is_error
-            assert isinstance(dead.content[0], types.TextContent)
-            assert dead.content[0].text.startswith("ev: ")
+            assert (await says("ev_get-sum", a=2, b=2)).startswith("ev: ")
             assert [tool.name for tool in (await client.list_tools(cache_mode="refresh")).tools] == names
             with everything_at(npm_servers, port):
                 while not await works("ev_get-sum", a=3, b=3):  # noqa: ASYNC110  # another process's doing
                     await trio.sleep(0.05)
+                weather_lives.cancel()
+                assert re.match("weather: no connection to ", await says("get_weather", city="bern"))
+                assert await works("list_components")
+                assert await works("ev_get-sum", a=4, b=4)
+                assert [tool.name for tool in (await client.list_tools(cache_mode="refresh")).tools] == names
         assert await trio.to_thread.run_sync(gateway.stop) == 0

@@ -37,6 +37,7 @@ async def dial(backend: VettedBackend, host: str, port: int) -> None:
         "224.0.0.1", "240.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1",
         "::1", "::", "fe80::1", "fc00::1", "fec0::1", "ff02::1", "2001:db8::1", "::7f00:1",
         "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a00:1", "2002:7f00:1::", "2002:a00:1::1",
+        "192.0.0.100", "192.0.0.192", "::ffff:192.0.0.192", "64:ff9b:1::7f00:1", "3fff::1", "5f00::1",
     ],
 )  # fmt: skip
 def test_addresses_that_are_not_one_public_host(address: str) -> None:

@@ -10,7 +10,7 @@ from gateway.importing.openapi.document import Document, mapping, text
 from gateway.importing.openapi.names import argument_name
 from gateway.importing.openapi.schema import Schemas
 from gateway.importing.source import SpecificationError
-from gateway.upstream.printable import printable
+from gateway.printable import printable
 
 _IGNORED_HEADERS = frozenset({"accept", "content-type", "authorization"})
 """Said elsewhere in a specification (OpenAPI 3.1, "Parameter Object")."""

@@ -8,7 +8,7 @@ from typing import Any
 from gateway.importing.openapi.arguments import Arguments
 from gateway.importing.openapi.document import mapping, text
 from gateway.importing.source import SpecificationError
-from gateway.upstream.printable import printable
+from gateway.printable import printable
 
 FORM = "application/x-www-form-urlencoded"
 _MAX_PARTS = 20

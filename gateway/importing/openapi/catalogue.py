@@ -13,7 +13,7 @@ from gateway.importing.openapi.servers import base_url, upstream_table
 from gateway.importing.source import Specification, SpecificationError
 from gateway.importing.toml import comment, table
 from gateway.pipeline.glob import Glob
-from gateway.upstream.printable import printable
+from gateway.printable import printable
 
 MAX_TOOLS = 5000
 """Tools of one catalogue; nobody reviews more, and no client takes them."""

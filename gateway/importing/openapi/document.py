@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from gateway.importing.source import Specification, SpecificationError
-from gateway.upstream.printable import printable
+from gateway.printable import printable
 
 _VERSION = re.compile(r"3\.[01](\.\d+)?(-.*)?")
 _OPERATION_ID = re.compile(r"""["']?operationId["']?[ ]*:[ ]*["']?([^"'\n,}]{1,200})""")

@@ -15,8 +15,8 @@ from gateway.importing.openapi.body import add_body
 from gateway.importing.openapi.document import Document, mapping, text
 from gateway.importing.openapi.schema import Schemas, TooLarge, compiled, with_definitions
 from gateway.importing.source import SpecificationError
+from gateway.printable import printable
 from gateway.profile.templates import TemplateSyntaxError, parse_template
-from gateway.upstream.printable import printable
 
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options", "trace")
 _SENT = ("get", "post", "put", "patch", "delete")

@@ -10,7 +10,7 @@ from gateway.importing.openapi.document import Document, mapping, text
 from gateway.importing.openapi.operation import Operation
 from gateway.importing.source import SpecificationError, is_address
 from gateway.importing.toml import Written, comment, table
-from gateway.upstream.printable import printable
+from gateway.printable import printable
 
 _VARIABLES = 50
 
@@ -61,7 +61,10 @@ def upstream_table(document: Document, name: str, url: str) -> str:
 def _credentials(document: Document, name: str) -> Iterator[str]:
     schemes = mapping(mapping(document.root.get("components")).get("securitySchemes"))
     for said, scheme in list(schemes.items())[:20]:
-        about = mapping(document.resolved(scheme))
+        try:
+            about = mapping(document.resolved(scheme))
+        except SpecificationError:
+            about = {}  # it leads nowhere; an API whose credentials are not told can be imported still
         section = _auth(about, f"${{credential:{_credential(name, said)}}}")
         if section is None:
             yield comment(f"The specification's {said} ({text(about.get('type'))}) is nothing that a profile can say.")

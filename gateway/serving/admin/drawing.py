@@ -64,7 +64,7 @@ def draw_curves(curves: Mapping[str, Sequence[tuple[float, float]]], theme: Them
     chart.config.value_formatter = _FORMATS["ratio"]
     chart.range = (0, 1)
     factors = sorted({factor for points in curves.values() for factor, _ in points})
-    chart.x_labels = [f"×{factor:g}" for factor in factors]
+    chart.x_labels = [f"{factor:g} times" for factor in factors]
     for name, points in curves.items():
         rates = dict(points)
         chart.add(name, [rates.get(factor) for factor in factors])

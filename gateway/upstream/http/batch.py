@@ -9,9 +9,9 @@ from dataclasses import replace
 import trio
 
 from gateway.errors import GatewayError, UpstreamRejected
+from gateway.printable import printable
 from gateway.profile.upstreams.batch import Batch as Section
 from gateway.upstream.model import Fetched, Wanted
-from gateway.upstream.printable import printable
 
 Key = str | int
 Outcome = Fetched | Exception

@@ -9,6 +9,7 @@ import orjson
 import trio
 
 from gateway.errors import UpstreamError, UpstreamInvalid, UpstreamNotFound, UpstreamRejected
+from gateway.printable import printable
 from gateway.profile.upstreams.batch import Batch as Section
 from gateway.upstream.client import Answer
 from gateway.upstream.content import is_json
@@ -18,7 +19,6 @@ from gateway.upstream.http.expression import Expression
 from gateway.upstream.http.reading import Reader
 from gateway.upstream.http.sending import Sender
 from gateway.upstream.model import JSON, Fetched, Wanted
-from gateway.upstream.printable import printable
 
 _ABOUT_A_KEY = frozenset({400, 404, 410, 413, 414, 422})
 """Refusals of a whole batch that one key, or there being so many, may have caused."""

@@ -7,7 +7,7 @@ from typing import Any
 import jmespath
 
 from gateway.errors import UpstreamInvalid
-from gateway.upstream.printable import printable
+from gateway.printable import printable
 
 
 class Expression:

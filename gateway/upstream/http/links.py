@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 import httpx2
 
 from gateway.errors import UpstreamInvalid, UpstreamRejected
+from gateway.printable import printable
 from gateway.upstream.failures import shown
-from gateway.upstream.printable import printable
 
 _LINK = re.compile(
     r"""\s*+<([^<>]*+)>((?:\s*+;\s*+[^\s=;,"]++\s*+(?:=\s*+(?:"(?:[^"\\]|\\.)*+"|[^\s;,"]*+))?)*+)\s*+(?:,|$)"""

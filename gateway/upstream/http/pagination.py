@@ -10,6 +10,7 @@ import orjson
 
 from gateway.errors import UpstreamInvalid
 from gateway.pipeline.directives import Directives, strictest
+from gateway.printable import printable
 from gateway.profile.pages import CursorPages, LinkedPages, NumberedPages, Pages
 from gateway.upstream.client import Answer
 from gateway.upstream.content import is_json
@@ -19,7 +20,6 @@ from gateway.upstream.http.reading import Reader
 from gateway.upstream.http.sending import Sender
 from gateway.upstream.model import JSON, Fetched, Wanted
 from gateway.upstream.policies.deadline import Doing, deadline
-from gateway.upstream.printable import printable
 
 
 async def fetch_pages(sender: Sender, reader: Reader, wanted: Wanted, pages: Pages) -> Fetched:

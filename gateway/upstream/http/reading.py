@@ -7,11 +7,11 @@ from collections.abc import Callable
 import trio
 
 from gateway.errors import UpstreamInvalid
+from gateway.printable import printable
 from gateway.profile.fetch import Html, ReadAs
 from gateway.upstream.body import Bound
 from gateway.upstream.content import checked_body, is_html, is_xml, parse_content_type
 from gateway.upstream.model import JSON
-from gateway.upstream.printable import printable
 
 _TYPES: dict[ReadAs, str] = {"json": JSON, "text": "text/plain", "xml": "application/xml", "html": "text/html"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from gateway.upstream.printable import printable
+from gateway.printable import printable
 
 log = structlog.get_logger(__name__)
 

@@ -16,6 +16,7 @@ from typing import Any
 import trio
 
 from gateway.errors import UpstreamError, UpstreamRejected, UpstreamUnavailable
+from gateway.printable import printable
 from gateway.profile.units import format_duration
 from gateway.profile.upstreams.mcp import McpUpstream
 from gateway.upstream.mcp.conversation import Conversation, Question
@@ -82,9 +83,11 @@ class Dialogue:
                 return result
             if channel.answers == "elsewhere":
                 raise Unasked
+            wanted = _wanted(result)
+            self._check(channel, wanted)
             if channel.answers == "in a new request":
                 return self._sealed(result, binding)
-            answers = {key: await self._ask_now(channel, each) for key, each in _wanted(result).items()}
+            answers = {key: await self._ask_now(channel, each) for key, each in wanted.items()}
             params = {key: value for key, value in params.items() if key not in ("inputResponses", "requestState")}
             params = {
                 **params,
@@ -141,11 +144,26 @@ class Dialogue:
         except UpstreamError as error:
             return error
 
+    def _check(self, channel: Channel, wanted: Mapping[str, Json]) -> None:
+        """Raise UpstreamRejected where a server wants to know what it was told that it can't ask for."""
+        for each in wanted.values():
+            method = str(each["method"])
+            if _CAPABILITY.get(method, method) not in self._section.client_features:
+                why = f"which upstreams.{self._name}.client_features does not pass on"
+                raise UpstreamRejected(self._name, f"it needs input ({printable(method)}), {why}")
+            if not _can_be_asked(channel, method):
+                raise self._unanswered(method)
+
+    def _unanswered(self, method: str) -> UpstreamError:
+        return UpstreamRejected(
+            self._name, f"it needs input ({printable(method)}), and this client can't be asked for it"
+        )
+
     async def _ask_now(self, channel: Channel, wanted: Mapping[str, Any]) -> Json:
         """What the client answers; raises UpstreamError."""
         method = str(wanted["method"])
         if channel.answers != "at once" or not _can_be_asked(channel, method):
-            raise UpstreamRejected(self._name, f"it needs input ({method}), and this client can't be asked for it")
+            raise self._unanswered(method)
         try:
             with trio.fail_after(self._section.input_timeout):
                 return await channel.ask(method, wanted.get("params") or {})

@@ -22,16 +22,16 @@ from mcp.client.streamable_http import MCP_SESSION_ID, streamable_http_client
 
 from gateway import __version__
 from gateway.errors import UpstreamError, UpstreamInvalid, UpstreamRejected, UpstreamUnavailable
+from gateway.printable import printable
 from gateway.profile.units import format_duration, format_size
 from gateway.profile.upstreams.mcp import McpUpstream
 from gateway.upstream.egress import Resolver, VettedBackend, resolve
 from gateway.upstream.failures import broken_off, shown, translated
 from gateway.upstream.headers import checked_headers
-from gateway.upstream.mcp.model import REJECTED, UNAVAILABLE
-from gateway.upstream.printable import printable
+from gateway.upstream.mcp.model import REJECTED, UNAVAILABLE, WAIT
+from gateway.upstream.policies.retry import AskedToWait
+from gateway.upstream.retry_after import seconds_to_wait
 from gateway.upstream.transport import PoolTransport
-
-_RETRIED = (429, 502, 503, 504)
 
 
 @asynccontextmanager
@@ -109,7 +109,7 @@ class _Transport(httpx2.AsyncBaseTransport):
         except UpstreamError as error:
             if request.method != "POST":  # a stream to listen on, which the SDK opens again for a while
                 raise httpx2.ConnectError(error.message) from error
-            return _instead(UNAVAILABLE if isinstance(error, UpstreamUnavailable) else REJECTED, error.message)
+            return _instead(error)
 
     async def _sent(self, request: httpx2.Request) -> httpx2.Response:
         with translated(self._name, request.url, self._idle_timeout):
@@ -144,7 +144,11 @@ class _Transport(httpx2.AsyncBaseTransport):
             raise UpstreamInvalid(self._name, f"{where} answered with {printable(kind, 40) or 'no type'}, not JSON")
         if 300 <= status < 400:
             raise UpstreamRejected(self._name, f"{where} answered {phrase}, and redirects are not followed")
-        if status in _RETRIED:
+        if status == 429 or status >= 500:
+            wait = seconds_to_wait(response.headers)
+            if wait is not None:
+                said = f"{where} answered {phrase}, and to ask again in {format_duration(wait)}"
+                raise AskedToWait(self._name, said, float(wait))
             raise UpstreamUnavailable(self._name, f"{where} answered {phrase}")
         raise UpstreamRejected(self._name, f"{where} answered {phrase}")
 
@@ -197,6 +201,11 @@ def _is_error(body: bytes) -> bool:
         return False
 
 
-def _instead(code: int, message: str) -> httpx2.Response:
-    error = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": message}}
-    return httpx2.Response(500, headers={"content-type": "application/json"}, content=orjson.dumps(error))
+def _instead(error: UpstreamError) -> httpx2.Response:
+    """An error of JSON-RPC that `failures.translated` makes this one of again, on the other side of the SDK."""
+    about: dict[str, Any] = {"code": UNAVAILABLE if isinstance(error, UpstreamUnavailable) else REJECTED}
+    about["message"] = error.message
+    if isinstance(error, AskedToWait):
+        about["data"] = {WAIT: error.seconds}
+    body = orjson.dumps({"jsonrpc": "2.0", "id": None, "error": about})
+    return httpx2.Response(500, headers={"content-type": "application/json"}, content=body)

@@ -14,6 +14,8 @@ UNAVAILABLE = -32097
 """The code of an error that the gateway itself puts in the place of an answer: asking again later may help."""
 REJECTED = -32096
 """...asking again does not help."""
+WAIT = "gateway/wait"
+"""In the data of such an error: for how many seconds the server wants not to be asked again."""
 
 KINDS = ("tools", "resources", "templates", "prompts")
 """The kinds of definitions, in the order in which they are told of."""

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from gateway.printable import printable
 from gateway.upstream.mcp.model import KINDS, Definitions, Json, own_name
-from gateway.upstream.printable import printable
 
 _LISTED = {
     "resources": ("uri", "name", "title", "description", "mimeType"),

@@ -8,11 +8,11 @@ import structlog
 import trio
 
 from gateway.errors import GatewayError
+from gateway.printable import printable
 from gateway.profile.upstreams.mcp import McpUpstream
 from gateway.upstream.mcp.model import Definitions
 from gateway.upstream.mcp.pins import Change, Pins, diff
 from gateway.upstream.mcp.pins_file import PinsFile
-from gateway.upstream.printable import printable
 
 log = structlog.get_logger(__name__)
 

@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
 
 import anyio
 import structlog
 import trio
 
-from gateway.errors import GatewayError, UpstreamError, UpstreamNotAsked, UpstreamRejected, UpstreamUnavailable
+from gateway.errors import UpstreamError, UpstreamNotAsked, UpstreamRejected, UpstreamUnavailable
 from gateway.profile.units import format_duration
 from gateway.profile.upstreams.mcp import McpUpstream
 from gateway.upstream.mcp.dialogue import Dialogue
+from gateway.upstream.mcp.known import Known
 from gateway.upstream.mcp.model import Channel, Definitions, Json
-from gateway.upstream.mcp.pins import Pins, set_aside_message
+from gateway.upstream.mcp.pins import set_aside_message
 from gateway.upstream.mcp.pins_file import PinsFile
-from gateway.upstream.mcp.review import review
 from gateway.upstream.mcp.session import Session
+from gateway.upstream.mcp.streams import open_streams
 from gateway.upstream.policies import Policies
 
 log = structlog.get_logger(__name__)
 
 _STREAMS = 2
 """Connections that stay busy with a session over HTTP: what a server tells by itself comes over them."""
-_BREATH = 1.0
-"""Seconds between two readings of the lists, however often a server says that they have changed."""
-_LOOK = 2.0
-"""Seconds between two looks whether somebody has accepted what is set aside."""
 _PING = 5.0
 """Seconds for a server that missed a deadline to show that it is alive."""
 
@@ -49,13 +44,7 @@ class McpServer:
     ) -> None:
         self.name = name
         self.section = section
-        self.pins = Pins()
-        """What is known of its definitions, also from earlier runs."""
-        self.changed: Callable[[], None] = lambda: None
-        """Called when what is live has changed."""
-        self.known = trio.Event()
-        """Set once its definitions are known, be it from an earlier run."""
-        self._file = pins
+        self.known = Known(name, section, pins)
         self._environ = environ
         self._draw = draw
         connections = None if section.url is None else max(1, section.pool.max_connections - _STREAMS)
@@ -66,18 +55,11 @@ class McpServer:
         self._news = trio.Event()
         self._suspect = trio.Event()
         self._dialogue: Dialogue | None = None
-        self._hints = Definitions()
-        self._read_at = float("-inf")
 
     @property
     def live(self) -> Definitions:
         """What may be listed and called."""
-        return self.pins.live()
-
-    @property
-    def private(self) -> bool:
-        """Whether the server says that its lists are for the gateway alone."""
-        return self._hints.private
+        return self.known.pins.live()
 
     @property
     def connected(self) -> bool:
@@ -94,7 +76,7 @@ class McpServer:
         """For how many seconds what is known of its lists holds: none without a session, for ever if it tells."""
         if self._session is None:
             return 0.0
-        return max(0.0, self._due(self._session) - trio.current_time())
+        return max(0.0, self.known.due(self._session) - trio.current_time())
 
     async def request(
         self,
@@ -124,18 +106,18 @@ class McpServer:
             raise
 
     def _guard(self, kind: str, own: str) -> None:
-        if own in self.pins.set_aside(kind):
+        if own in self.known.pins.set_aside(kind):
             raise UpstreamRejected(self.name, set_aside_message(self.name, kind, own))
 
     async def wait_known(self, patience: float) -> None:
         """Wait until its definitions are known, for at most so many seconds; not for one that is not there."""
         with trio.move_on_after(patience):
-            while not self.known.is_set() and self._failure is None:
+            while not self.known.at_all.is_set() and self._failure is None:
                 await self._news.wait()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep a session, begun again after each end with growing pauses, until cancelled."""
-        await self._remember()
+        await self.known.remember()
         async with trio.open_nursery() as nursery:
             self._dialogue = Dialogue(self.name, self.section, self._policies, self._ready, nursery)
             task_status.started()
@@ -143,14 +125,6 @@ class McpServer:
                 await self._stay_connected()
             finally:
                 self._dialogue = None
-
-    async def _remember(self) -> None:
-        try:
-            self.pins = await trio.to_thread.run_sync(self._file.load)
-        except GatewayError as error:
-            log.warning("nothing is known of an MCP server from earlier runs", upstream=self.name, error=str(error))
-        if self.pins.known:
-            self.known.set()
 
     async def _stay_connected(self) -> None:
         bound = self.section.reconnect_delay
@@ -200,7 +174,7 @@ class McpServer:
         """A session from its beginning to its end; raises UpstreamError when it can't be begun."""
         lost = trio.Event()
         failure: UpstreamError | None = None
-        async with self._streams(lost.set) as streams:
+        async with open_streams(self.name, self.section, self._environ, lost.set) as streams:
             session = Session(self.name, self.section, streams, _ask)
             async with session.client:
                 try:
@@ -212,24 +186,11 @@ class McpServer:
         if failure is not None:
             raise failure
 
-    @asynccontextmanager
-    async def _streams(self, lost: Callable[[], None]) -> AsyncIterator[Any]:
-        if self.section.command is not None:
-            from gateway.upstream.mcp.stdio import open_stdio
-
-            async with open_stdio(self.name, self.section, self._environ, lost) as streams:
-                yield streams
-        else:
-            from gateway.upstream.mcp.http import open_http_streams
-
-            async with open_http_streams(self.name, self.section, lost) as streams:
-                yield streams
-
     async def _begin(self, session: Session) -> None:
         try:
             with trio.fail_after(self.section.start_timeout):
                 await session.negotiate()
-                await self._read(session)
+                await self.known.read(session)
         except trio.TooSlowError:
             limit = f"{format_duration(self.section.start_timeout)} (upstreams.{self.name}.start_timeout)"
             raise UpstreamUnavailable(
@@ -244,51 +205,13 @@ class McpServer:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(session.listen)
-                nursery.start_soon(self._keep_up, session)
+                nursery.start_soon(self.known.keep_up, session)
                 nursery.start_soon(self._look_after, session, lost)
                 await lost.wait()
+                self._session = None  # at once: a request that is tried again waits for the next one
                 nursery.cancel_scope.cancel()
         finally:
             self._session = None
-
-    async def _keep_up(self, session: Session) -> None:
-        """Read the lists again when they have changed or are due, and let go of what was accepted meanwhile."""
-        seen = await trio.to_thread.run_sync(self._file.changed_at)
-        while True:
-            look = trio.current_time() + _LOOK if any(map(self.pins.set_aside, self.pins.kinds)) else float("inf")
-            due = self._due(session)
-            with trio.move_on_at(min(look, due)):
-                await session.changed.wait()
-            at = await trio.to_thread.run_sync(self._file.changed_at)
-            if session.changed.is_set() or trio.current_time() >= due or at != seen:
-                session.changed = trio.Event()
-                with suppress(UpstreamError):  # said already; what was known stands until the next time
-                    await self._read_in_time(session)
-                seen = await trio.to_thread.run_sync(self._file.changed_at)
-                await trio.sleep(_BREATH)
-
-    def _due(self, session: Session) -> float:
-        if self._hints.ttl is not None:
-            return self._read_at + max(self._hints.ttl, _BREATH)
-        return float("inf") if session.tells_of_changes() else self._read_at + self.section.refresh
-
-    async def _read_in_time(self, session: Session) -> None:
-        try:
-            with trio.fail_after(self.section.start_timeout):
-                await self._read(session)
-        except (trio.TooSlowError, UpstreamError) as error:
-            log.warning("the lists of an MCP server can't be read again", upstream=self.name, error=str(error))
-            self._read_at = trio.current_time()
-
-    async def _read(self, session: Session) -> None:
-        now = await session.definitions()
-        before = self.live if self.known.is_set() else None
-        self.pins = await review(self.name, self.section, self._file, self.pins, now)
-        self._hints, self._read_at = now, trio.current_time()
-        self.known.set()
-        self._tell()
-        if self.live != before:
-            self.changed()
 
     async def _look_after(self, session: Session, lost: trio.Event) -> None:
         """End the session with a server that misses a deadline and shows no sign of life then."""

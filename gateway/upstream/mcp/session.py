@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import mcp_types as types
@@ -25,38 +26,26 @@ from mcp.shared.inbound import (
     x_mcp_header_map,
 )
 from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
-from mcp_types import methods
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel, ValidationError
 
 from gateway import __version__
-from gateway.errors import UpstreamError, UpstreamInvalid, UpstreamUnavailable
-from gateway.profile.units import format_size
+from gateway.errors import UpstreamError
+from gateway.printable import printable
 from gateway.profile.upstreams.mcp import McpUpstream
-from gateway.upstream.mcp.model import (
-    NOBODY,
-    REJECTED,
-    UNAVAILABLE,
-    Channel,
-    Definitions,
-    Json,
-    UpstreamRefused,
-)
-from gateway.upstream.printable import printable
+from gateway.upstream.mcp.failures import checked, translated
+from gateway.upstream.mcp.lists import read_lists
+from gateway.upstream.mcp.model import NOBODY, UNAVAILABLE, Channel, Definitions, Json
 
 log = structlog.get_logger(__name__)
 
 CLIENT = types.Implementation(name="gateway", version=__version__)
-
-_PAGES = 1000
-"""Most pages of one list: a server whose list never ends is not followed for ever."""
 
 _LIST_CHANGED = (
     types.ToolListChangedNotification,
     types.PromptListChangedNotification,
     types.ResourceListChangedNotification,
 )
-_GONE = (types.CONNECTION_CLOSED, types.REQUEST_TIMEOUT, UNAVAILABLE)
 
 
 class Session:
@@ -94,7 +83,7 @@ class Session:
 
     async def negotiate(self) -> None:
         """Agree on a revision. Raises UpstreamError."""
-        with _Translated(self._name, "initialize", self._section.max_response_size):
+        with translated(self._name, "initialize", self._section.max_response_size):
             if self._section.era == "auto" and await self._discovered():
                 return
             await self.client.initialize()
@@ -124,25 +113,18 @@ class Session:
         own = [channel] if channel is not NOBODY else []
         self.under_way += own
         try:
-            with _Translated(self._name, method, self._section.max_response_size):
+            with translated(self._name, method, self._section.max_response_size):
                 result = await self._dispatcher.send_raw_request(method, sent, options)
         finally:
             for each in own:
                 self.under_way.remove(each)
-        return self._checked(method, result)
+        return checked(self._name, method, self.client.protocol_version or types.LATEST_PROTOCOL_VERSION, result)
 
     async def definitions(self) -> Definitions:
         """Everything that the profile wants of what the server lists; raises UpstreamError."""
-        wanted, has = self._section.federate, self.capabilities
-        hints = _Hints()
-        tools = await self._all("tools/list", "tools", hints, "tools" in wanted and has.tools is not None)
-        takes_resources = "resources" in wanted and has.resources is not None
-        resources = await self._all("resources/list", "resources", hints, takes_resources)
-        templates = await self._all("resources/templates/list", "resourceTemplates", hints, takes_resources)
-        prompts = await self._all("prompts/list", "prompts", hints, "prompts" in wanted and has.prompts is not None)
-        if self.modern:
-            tools = self._with_headers(tools)
-        return Definitions(tools, resources, templates, prompts, hints.ttl, hints.private)
+        own = partial(self.request, channel=NOBODY)
+        found = await read_lists(self._name, self._section, self.capabilities, own, hints=self.modern)
+        return replace(found, tools=self._with_headers(found.tools)) if self.modern else found
 
     def tells_of_changes(self) -> bool:
         """Whether the server says that it tells of changes to every list that it has."""
@@ -164,27 +146,6 @@ class Session:
     async def ping(self) -> None:
         """Whether the server still answers anything at all: raises UpstreamError, or waits."""
         await self.request("server/discover" if self.modern else "ping", {}, NOBODY)
-
-    async def _all(self, method: str, key: str, hints: _Hints, wanted: bool) -> tuple[Json, ...]:
-        found: list[Json] = []
-        cursor: str | None = None
-        for _ in range(_PAGES if wanted else 0):
-            try:
-                page = await self.request(method, {"cursor": cursor} if cursor is not None else {}, NOBODY)
-            except UpstreamRefused as error:
-                if error.code != types.METHOD_NOT_FOUND:
-                    raise
-                break  # templates and resources are one capability, and not every server has both
-            found += page[key]
-            if self.modern:
-                hints.heed(page)
-            cursor = page.get("nextCursor")
-            if not cursor or len(found) >= self._section.max_definitions:
-                break
-        if len(found) > self._section.max_definitions:
-            limit = f"upstreams.{self._name}.max_definitions"
-            log.warning("an MCP server lists more than is taken over", upstream=self._name, list=key, key=limit)
-        return tuple(found[: self._section.max_definitions])
 
     def _with_headers(self, tools: tuple[Json, ...]) -> tuple[Json, ...]:
         """The tools whose `x-mcp-header` annotations are valid; a client has to leave the others out (2026-07-28)."""
@@ -229,29 +190,6 @@ class Session:
         if channel.answers in ("never", "elsewhere"):
             return {}
         return {key: channel.capabilities[key] for key in self._section.client_features if key in channel.capabilities}
-
-    def _checked(self, method: str, result: Json) -> Json:
-        try:
-            json.dumps(result, allow_nan=False)
-        except ValueError:  # the SDK takes them (RFC 8259, section 6, does not), and to write them would make them null
-            raise UpstreamInvalid(
-                self._name, f"its answer to {method} is no JSON: NaN, or a number that is too large"
-            ) from None
-        version = self.client.protocol_version or types.LATEST_PROTOCOL_VERSION
-        ttl = result.get("ttlMs")
-        if isinstance(ttl, int | float) and ttl < 0:
-            result["ttlMs"] = 0  # as the protocol wants negative ones to be taken (2026-07-28, "Caching")
-        try:
-            methods.validate_server_result(method, version, result)
-        except KeyError:
-            return result
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(map(str, first["loc"]))
-            raise UpstreamInvalid(
-                self._name, f"its answer to {method} is not MCP's: {printable(where)}: {first['msg']}"
-            ) from None
-        return result
 
     async def _elicit(
         self, context: ClientRequestContext, params: types.ElicitRequestParams
@@ -300,47 +238,3 @@ class Session:
 
 Ask = Callable[[Channel, str, Json], Any]
 """How a client is asked: what it answers, for its channel, the method and the parameters."""
-
-
-class _Hints:
-    """What a server says of how long its lists hold, and for whom."""
-
-    def __init__(self) -> None:
-        self.ttl: float | None = None
-        self.private = False
-
-    def heed(self, page: Mapping[str, Any]) -> None:
-        """The least of all counts."""
-        ttl = page["ttlMs"] / 1000
-        self.ttl = ttl if self.ttl is None else min(self.ttl, ttl)
-        self.private = self.private or page.get("cacheScope") == "private"
-
-
-class _Translated:
-    """Turns the SDK's errors into the gateway's."""
-
-    def __init__(self, name: str, method: str, largest: int) -> None:
-        self._name = name
-        self._largest = largest
-        self._method = method
-
-    def __enter__(self) -> None:
-        """Nothing is held."""
-
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        match error:
-            case MCPError() if "Server-sent event exceeded" in error.message:
-                limit = f"{format_size(self._largest)} (upstreams.{self._name}.max_response_size)"
-                raise UpstreamInvalid(self._name, f"the answer is larger than {limit}") from None
-            case MCPError() if error.code in _GONE:
-                raise UpstreamUnavailable(self._name, printable(error.message, 300)) from None
-            case MCPError() if error.code == REJECTED:
-                raise UpstreamInvalid(self._name, printable(error.message, 300)) from None
-            case MCPError() if error.code == types.PARSE_ERROR and error.message.startswith("Failed to parse"):
-                # The SDK's own, in the place of an answer that it could not read.
-                raise UpstreamInvalid(self._name, f"its answer to {self._method} is no JSON") from None
-            case MCPError():
-                message = f"{self._method} was refused: {printable(error.message, 500)}"
-                raise UpstreamRefused(self._name, message, error.code, error.data) from None
-            case ValidationError() | RuntimeError():
-                raise UpstreamInvalid(self._name, f"it does not speak MCP: {printable(str(error), 200)}") from None

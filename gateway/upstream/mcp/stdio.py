@@ -19,12 +19,12 @@ from mcp.shared.message import SessionMessage
 from trio.abc import ReceiveStream, SendStream
 
 from gateway.errors import UpstreamUnavailable
+from gateway.printable import printable
 from gateway.profile.units import format_size
 from gateway.profile.upstreams.mcp import McpUpstream
 from gateway.upstream.mcp.chatter import Chatter
 from gateway.upstream.mcp.framing import Framing, TooLong, answered
 from gateway.upstream.mcp.model import REJECTED
-from gateway.upstream.printable import printable
 
 log = structlog.get_logger(__name__)
 

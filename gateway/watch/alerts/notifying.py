@@ -11,8 +11,8 @@ import orjson
 import trio
 
 from gateway.errors import GatewayError
+from gateway.printable import printable
 from gateway.profile.alerts import LOW_IS_BAD, Command
-from gateway.upstream.printable import printable
 from gateway.watch.alerts.model import Change
 
 _SHOWN = 500

@@ -265,6 +265,7 @@ junk = st.recursive(
 
 @settings(max_examples=150)
 @example(None, None, {"type": None, "enum": [float("inf")]}, None)
+@example({"far": {"$ref": "elsewhere.json"}, "round": {"$ref": "#/components/securitySchemes/round"}}, *[None] * 3)
 @given(junk, junk, junk, junk)
 def test_junk(tmp_path_factory: pytest.TempPathFactory, a: Any, b: Any, c: Any, d: Any) -> None:
     """Whatever stands where something else was expected is left out, or the operation is; what is written loads."""

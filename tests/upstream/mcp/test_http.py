@@ -79,7 +79,13 @@ async def get(gateway: Gateway, number: int = 1) -> CallResult:
         return await gateway.catalogue.call("get", {"number": number})
 
 
+def calls(server: HttpServer) -> int:
+    """How often the tool was called."""
+    return sum(b'"tools/call"' in request.body for request in server.requests)
+
+
 NOT_FOUND = "404 Not Found"
+ERROR = "500 Internal Server Error"
 
 ANSWERS = {
     "a page": (answer(b"<p>hello", "text/html"), "<> answered with text/html, not JSON"),
@@ -89,6 +95,7 @@ ANSWERS = {
     "no permission": (answer(b"", status="401 Unauthorized"), "<> answered 401 Unauthorized"),
     "nowhere": (answer(b"", status=NOT_FOUND), "<> answered 404 Not Found"),
     "overload": (answer(b"", status="503 Service Unavailable"), "<> answered 503 Service Unavailable"),
+    "a mistake of its own": (answer(b"", status=ERROR), f"<> answered {ERROR}"),
     "too much": (answer(b"x" * 200_000), r"the answer is larger than 100KB \(upstreams.far.max_response_size\)"),
     "too much in an event": (
         answer(b"data: " + b"x" * 200_000 + b"\n\n", "text/event-stream"),
@@ -111,9 +118,35 @@ async def test_what_is_no_answer(script: bytes, sentence: str, tmp_path: Path, s
         assert re.fullmatch(f"far: {expected}", result.message or ""), result.message
         mcp_server.over_http(server, lambda number: {"number": number})
         assert not (await get(gateway)).is_error
-        unavailable = 4 if "503" in sentence else 1
-        assert sum(b'"tools/call"' in request.body for request in server.requests) == unavailable + 1
+        unavailable = 4 if re.search("answered 50[03]", sentence) else 1
+        assert calls(server) == unavailable + 1
         assert sum(b'"initialize"' in request.body for request in server.requests) == 1
+
+
+@pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable", ERROR])
+async def test_a_server_that_wants_to_be_asked_later(status: str, tmp_path: Path, server: HttpServer) -> None:
+    """Its wish is told on instead of being slept, where that would take longer than the call may; it is asked once."""
+    calls_get(server, answer(b"", status=status, headers={"Retry-After": "3600"}))
+    async with gateway_before(tmp_path, server) as gateway:
+        result = await get(gateway)
+    assert result.message == f"far: {server.url}/mcp answered {status}, and to ask again in 1h"
+    assert calls(server) == 1
+
+
+@pytest.mark.parametrize("wait", ["x", -1, None, True, {}])
+async def test_a_wish_that_is_none(wait: object, tmp_path: Path, server: HttpServer) -> None:
+    """A server that speaks like the gateway itself does not get to say how long it waits."""
+    error = {"code": -32097, "message": "no", "data": {"gateway/wait": wait}}
+    calls_get(server, lambda request, stream: stream.send_all(refusal(request, error)))
+    async with gateway_before(tmp_path, server) as gateway:
+        result = await get(gateway)
+    assert result.message == "far: no"
+    assert calls(server) == 4
+
+
+def refusal(request: Request, error: dict[str, object]) -> bytes:
+    """An answer to a request that is an error of the protocol."""
+    return answer(orjson.dumps({"jsonrpc": "2.0", "id": json.loads(request.body)["id"], "error": error}))
 
 
 @pytest.mark.parametrize("stream", [False, True])

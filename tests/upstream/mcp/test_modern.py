@@ -13,6 +13,7 @@ import trio
 from gateway.catalogue.federated import Asking
 from gateway.errors import UpstreamError
 from gateway.serving.listings import Listings
+from gateway.upstream.mcp.model import Answers
 from tests.fakes.mcp_modern import NEEDS, ModernServer
 from tests.fakes.mcp_rig import FakeChannel, content, gateway_of, names, tool, until_listed
 
@@ -143,6 +144,27 @@ async def test_input_from_a_client_that_can_not_be_asked(tmp_path: Path, far: Mo
     async with gateway_of(tmp_path, upstream(far)) as gateway:
         result = await gateway.catalogue.call("far_needy", {}, channel=FakeChannel())
         assert result.message == "far: it needs input (elicitation/create), and this client can't be asked for it"
+
+
+@pytest.mark.parametrize("answers", ["at once", "in a new request"])
+async def test_input_that_the_profile_does_not_pass_on(answers: Answers, tmp_path: Path, far: ModernServer) -> None:
+    """The server does not get to know that clients could be asked; one that asks all the same reaches no client."""
+    channel = FakeChannel(answers)
+    async with gateway_of(tmp_path, upstream(far, 'strategy = "s"\nclient_features = ["sampling"]')) as gateway:
+        result = await gateway.catalogue.call("far_needy", {}, channel=channel)
+    why = "which upstreams.far.client_features does not pass on"
+    assert result.message == f"far: it needs input (elicitation/create), {why}"
+    assert channel.asked == []
+    capabilities = [params["_meta"]["io.modelcontextprotocol/clientCapabilities"] for params in far.calls("needy")]
+    assert capabilities == [{}, {}]
+
+
+async def test_input_that_a_client_can_not_give(tmp_path: Path, far: ModernServer) -> None:
+    """A server that asks a client for what it has not said that it can do gets no further than the gateway."""
+    channel = FakeChannel("in a new request", capabilities={"sampling": {}})
+    async with gateway_of(tmp_path, upstream(far)) as gateway:
+        result = await gateway.catalogue.call("far_needy", {}, channel=channel)
+    assert result.message == "far: it needs input (elicitation/create), and this client can't be asked for it"
 
 
 async def test_a_call_of_ours_wants_it_fresh(tmp_path: Path, far: ModernServer) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import threading
 from pathlib import Path
 
 import orjson
 import pytest
 import structlog
 import trio
+import trio.testing
 
 from gateway.catalogue.federated import Asking
 from gateway.errors import UpstreamError
@@ -84,6 +87,16 @@ async def test_a_server_that_will_not_end_is_killed_with_its_children(tmp_path: 
     await until(lambda: not any(map(is_running, pids)))  # the kernel takes its time
 
 
+async def test_what_a_server_leaves_behind_is_killed(tmp_path: Path, child: Child) -> None:
+    """It ends as it should, but not what it has started."""
+    child.lists(tool("echo"), parent=True)
+    async with gateway_of(tmp_path, upstream(child)):
+        left = int((await child.sees("child")).split()[1])
+        assert is_running(left)
+    assert child.seen[-1] == "stdin closed"
+    await until(lambda: not is_running(left))
+
+
 async def test_a_program_that_is_not_there(tmp_path: Path) -> None:
     """The gateway starts all the same, and a call says what is wrong."""
     text = '[upstreams.far]\ntype = "mcp"\ncommand = ["/no/such/program"]\ntools.x.name = "x"\n'
@@ -134,6 +147,33 @@ async def test_a_read_only_call_is_repeated(tmp_path: Path, child: Child) -> Non
     child.lists(tool("die", read_only=True))
     async with gateway_of(tmp_path, upstream(child, more='retries = 1\nretry_delay = "1ms"')) as gateway:
         assert (await gateway.catalogue.call("far_die", {})).is_error
+        await child.sees("call die", 2)
+
+
+async def test_a_session_that_has_ended_takes_no_second_try(
+    tmp_path: Path, child: Child, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even while the old session still waits for a folder that hangs: a repeated call waits for the next one."""
+    child.lists(tool("die", read_only=True), tool("changed"))
+    stat, hangs, goes_on = Path.stat, threading.Event(), threading.Event()
+
+    def slow(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if path.name == "far.json":
+            hangs.set()
+            goes_on.wait(20)
+        return stat(path, follow_symlinks=follow_symlinks)
+
+    async with gateway_of(tmp_path, upstream(child, more='retries = 1\nretry_delay = "0s"')) as gateway:
+        monkeypatch.setattr(Path, "stat", slow)
+        await gateway.catalogue.call("far_changed", {})
+        await until(hangs.is_set)
+        async with trio.open_nursery() as calling:
+            calling.start_soon(gateway.catalogue.call, "far_die", {})
+            try:
+                await child.sees("call die")
+                await trio.testing.wait_all_tasks_blocked(0.1)  # the call is told of the end, and tries again
+            finally:
+                goes_on.set()
         await child.sees("call die", 2)
 
 

@@ -38,6 +38,7 @@ def test_pauses_are_drawn_below_a_bound_that_doubles(retries: int, delay: float)
     assert len(drawn) == retries
     assert all(0 <= pause <= delay * 2**tries for tries, pause in enumerate(drawn))
     assert list(pauses(retries, delay, lambda _low, high: high)) == [delay * 2**tries for tries in range(retries)]
+    assert list(pauses(retries, delay, lambda low, _high: low)) == [0.0] * retries
 
 
 async def test_unavailable_is_tried_again(autojump_clock: MockClock) -> None:
