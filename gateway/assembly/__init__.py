@@ -36,7 +36,7 @@ async def open_gateway(
 
     Closing cancels the loads under way, waits for what they brought to be written, stops the services and closes the
     resources, in that order. What can't be opened but can be done without (the disk tier) is logged. `ahead` is whether
-    to work ahead of requests: to warm, and to look for new releases. `loaded` is how the profile came to be.
+    to do what nobody asks for: to warm, to look for new releases, to watch itself. `loaded` is how the profile came to be.
     """
     async with AsyncExitStack() as stack:
         clock, telemetry = Clock(), Telemetry()
@@ -65,5 +65,6 @@ async def open_gateway(
         for server in servers:
             server.known.changed = partial(new_definitions, gateway, server.name)
         await start_working_ahead(stack, gateway, ahead=ahead)
-        await start_monitors(stack, gateway)
+        if ahead:
+            await start_monitors(stack, gateway)
         yield gateway

@@ -109,7 +109,7 @@ async def gateway_of(folder: Path, text: str) -> AsyncIterator[Gateway]:
     head = f'[cache.disk]\nenabled = false\n[federation]\npins = "{folder / "pins"}"\n[strategies.s]\nttl = "1h"\n'
     (folder / "p.toml").write_text(head + text)
     profile = load_profile("p", environ={}, cwd=folder, folders=[folder]).profile
-    async with open_gateway(profile) as gateway:
+    async with open_gateway(profile, ahead=False) as gateway:
         yield gateway
 
 
