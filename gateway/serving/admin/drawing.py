@@ -48,9 +48,15 @@ def draw(name: str, samples: Sequence[Sample], theme: Theme) -> bytes:
     step = max(1, len(ends) // 4)
     chart.x_labels_major = chart.x_labels[::step]
     chart.show_minor_x_labels = False
-    known = [value for line in lines for value in line.values if value is not None]
+    values = [line.values for line in lines]
+    known = [value for column in values for value in column if value is not None]
     if unit == "ratio":
-        chart.range = (0, 1)
+        chart.range = (0, max([1.0, *known]))
+    elif unit == "requests/s":  # what is stacked adds up
+        chart.range = (
+            0,
+            max((sum(value or 0 for value in stack) for stack in zip(*values, strict=True)), default=0) or 1,
+        )
     elif known:
         chart.range = (0, max(known) or 1)
     for line in lines:
@@ -64,7 +70,7 @@ def draw_curves(curves: Mapping[str, Sequence[tuple[float, float]]], theme: Them
     chart.config.value_formatter = _FORMATS["ratio"]
     chart.range = (0, 1)
     factors = sorted({factor for points in curves.values() for factor, _ in points})
-    chart.x_labels = [f"{factor:g} times" for factor in factors]
+    chart.x_labels = [f"{factor:g}x" for factor in factors]
     for name, points in curves.items():
         rates = dict(points)
         chart.add(name, [rates.get(factor) for factor in factors])
@@ -110,6 +116,7 @@ def _look(theme: Theme) -> dict[str, Any]:
         "width": 560,
         "height": 240,
         "margin": 6,
+        "margin_bottom": 26,  # the legend stands in it
         "show_dots": False,
         "stroke_style": {"width": 2},
         "legend_at_bottom": True,

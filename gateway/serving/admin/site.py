@@ -14,8 +14,11 @@ from werkzeug.exceptions import HTTPException
 from gateway import __version__
 from gateway.assembly import Gateway
 from gateway.serving.admin.cache import cache_routes
+from gateway.serving.admin.charts import chart_routes
 from gateway.serving.admin.metrics import metrics_routes
 from gateway.serving.admin.models import problem_of
+from gateway.serving.admin.overview import overview_routes
+from gateway.serving.admin.pages import page_routes
 from gateway.serving.admin.transfer import AdminRequest, reading_steadily
 
 
@@ -34,6 +37,9 @@ def build_site(gateway: Gateway, stop: trio.Event) -> ASGIFramework:
     )
     site.register_blueprint(cache_routes(gateway))
     site.register_blueprint(metrics_routes(gateway.watching))
+    site.register_blueprint(overview_routes(gateway, lambda: gateway.ready and not stop.is_set()))
+    site.register_blueprint(chart_routes(gateway.watching))
+    site.register_blueprint(page_routes())
 
     @site.errorhandler(RequestSchemaValidationError)
     async def refused(error: RequestSchemaValidationError) -> tuple[dict[str, str], int]:
