@@ -59,8 +59,26 @@ app.command(
     name="pins",
     help="Look at the definitions of MCP servers as they were accepted, and accept what has changed.",
 )
+app.command("gateway.cli.top:top", name="top", help="Show how a running gateway does, in the terminal.")
+app.command(
+    "gateway.cli.profile_cpu:profile_cpu", name="profile-cpu", help="Record what a running gateway spends its time on."
+)
+app.command("gateway.cli.grafana:grafana", name="grafana", help="Print a dashboard for Grafana.")
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-COMMANDS = ("serve", "stdio", "call", "check", "show", "schema", "cache", "import", "pins")
+COMMANDS = (
+    "serve",
+    "stdio",
+    "call",
+    "check",
+    "show",
+    "schema",
+    "cache",
+    "import",
+    "pins",
+    "top",
+    "profile-cpu",
+    "grafana",
+)
 
 
 def _check_surroundings() -> None:

@@ -36,7 +36,8 @@ async def open_gateway(
 
     Closing cancels the loads under way, waits for what they brought to be written, stops the services and closes the
     resources, in that order. What can't be opened but can be done without (the disk tier) is logged. `ahead` is whether
-    to do what nobody asks for: to warm, to look for new releases, to watch itself; `loaded` is where the profile is from.
+    to do what nobody asks for: to warm, to look for new releases, to watch itself. `loaded` is where the profile comes
+    from.
     """
     async with AsyncExitStack() as stack:
         clock, telemetry = Clock(), Telemetry()

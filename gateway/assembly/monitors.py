@@ -18,6 +18,8 @@ from gateway.watch.gauges import Gauges
 from gateway.watch.monitors.lag import LagMonitor
 from gateway.watch.monitors.memory import MemoryMonitor
 from gateway.watch.monitors.standing import StandingMonitor
+from gateway.watch.profiling.cpu import CpuSamples
+from gateway.watch.profiling.profiler import StackProfiler
 from gateway.watch.sampling import Sampler
 from gateway.watch.supervision import Supervised
 from gateway.watch.watching import Watching
@@ -39,7 +41,7 @@ async def open_watching(
     alerting = Alerting(profile.alerts, series, interval, clock, await _open_notifiers(stack, profile))
     kinds = ("descriptors", "disk", "upstream")
     standing = tuple(StandingMonitor(kind, profile.monitors, gauges, series) for kind in kinds)
-    return Watching(telemetry, requests, gauges, series, alerting, standing)
+    return Watching(telemetry, requests, gauges, series, alerting, standing, CpuSamples(), StackProfiler())
 
 
 async def _open_notifiers(stack: AsyncExitStack, profile: Profile) -> list[Notifier]:
@@ -70,6 +72,8 @@ async def start_monitors(stack: AsyncExitStack, gateway: Gateway) -> None:
         "memory": memory.run,
         "alerts": watched.alerting.run,
     }
+    if gateway.profile.profiling.cpu:
+        monitors["cpu"] = watched.cpu.run
     monitors |= {monitor.kind: monitor.run for monitor in watched.standing}
     for name, service in monitors.items():
         await services.start(Supervised(name, service, telemetry).run)

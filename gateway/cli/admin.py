@@ -7,11 +7,12 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import httpx2
 import orjson
 import trio
+from cyclopts import Parameter
 
 from gateway.assembly import Gateway, open_gateway
 from gateway.atomic import Replacement
@@ -20,6 +21,10 @@ from gateway.profile.profile import Profile
 from gateway.tiers.disk_export import export, import_
 from gateway.watch.warmer import Progress
 
+Url = Annotated[
+    str | None,
+    Parameter(name="--url", help="The admin address of a gateway; without it, the one of the profile."),
+]
 _PATIENCE = httpx2.Timeout(5.0, read=600.0)
 """Seconds: to connect, and for one step of a long task."""
 
@@ -42,6 +47,15 @@ class Admin:
         self._refuse(response)
         answer: dict[str, Any] = orjson.loads(response.content)
         return answer
+
+    async def content(self, path: str) -> bytes:
+        """What one address holds, as bytes."""
+        try:
+            response = await self.http.get(path)
+        except httpx2.HTTPError as error:
+            raise GatewayError(f"{self.where} did not answer: {error or type(error).__name__}") from error
+        self._refuse(response)
+        return response.content
 
     async def warm(self, report: Callable[[Progress], None]) -> Progress:
         """Make the calls of `[warm]`, telling each step; how it went."""
@@ -124,6 +138,17 @@ async def open_admin(profile: Profile, url: str | None = None) -> AsyncIterator[
         transport = httpx2.ASGITransport(app=cast("Any", build_site(gateway, trio.Event())))
         async with httpx2.AsyncClient(transport=transport, base_url="http://localhost", timeout=None) as http:
             yield Admin(profile.cache.disk.path, http, gateway)
+
+
+@asynccontextmanager
+async def open_running(profile: Profile, url: str | None = None) -> AsyncIterator[Admin]:
+    """The admin API at `url`, else of the gateway that runs where the profile says. Raises GatewayError for none."""
+    running = await running_at(profile, url)
+    if running is None:
+        where = profile.admin.bind[0] if profile.admin.enabled else "its admin site is off"
+        raise GatewayError(f"no gateway of this profile runs ({where}); --url says where else to ask")
+    async with _client(running) as http:
+        yield Admin(f"the gateway at {running}", http)
 
 
 async def running_at(profile: Profile, url: str | None = None) -> str | None:

@@ -56,7 +56,8 @@ class Profiling(Section):
     """`[profiling]`: where the time goes."""
 
     cpu: bool = False
-    """Whether the CPU is profiled."""
+    """Whether processor time is sampled every 100 ms: average, peak, user and system of the last minute. A profile of
+    the stacks can be recorded at any time."""
 
 
 class MemoryMonitor(Section):

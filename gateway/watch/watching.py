@@ -11,6 +11,8 @@ from gateway.telemetry.telemetry import Telemetry
 from gateway.watch.alerts.alerting import Alerting
 from gateway.watch.gauges import Gauges
 from gateway.watch.monitors.standing import StandingMonitor
+from gateway.watch.profiling.cpu import CpuSamples
+from gateway.watch.profiling.profiler import StackProfiler
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +25,16 @@ class Watching:
     series: Series
     alerting: Alerting
     standing: tuple[StandingMonitor, ...]
+    cpu: CpuSamples
+    profiler: StackProfiler
 
     def metrics(self) -> list[Metric]:
         """Every metric, as it is told."""
         standing = (metric for monitor in self.standing for metric in monitor.metrics())
-        return [*self.telemetry.metrics(), *self.gauges.metrics(), *self.alerting.metrics(), *standing]
+        return [
+            *self.telemetry.metrics(),
+            *self.gauges.metrics(),
+            *self.alerting.metrics(),
+            *standing,
+            *self.cpu.metrics(),
+        ]

@@ -26,6 +26,8 @@ class ChartQuery(Shape):
     """The page's."""
     window: Annotated[float, Field(gt=0, le=86400)] = 900.0
     """How many seconds of samples."""
+    at: int = 0
+    """Any number, for an address of its own: a page does not ask twice for the image of one address."""
 
 
 def chart_routes(watching: Watching) -> Blueprint:

@@ -215,7 +215,7 @@ CHARTS: Mapping[str, Callable[[Sequence[Window]], _Drawn]] = {
 
 def _seconds(value: float) -> str:
     if value < 1e-3:
-        return f"{value * 1e6:.0f} µs"
+        return f"{value * 1e6:.0f} us"
     return f"{value * 1e3:.3g} ms" if value < 1 else f"{value:.3g} s"
 
 

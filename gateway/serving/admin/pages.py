@@ -1,4 +1,4 @@
-"""The dashboard's page and what belongs to it: three files of the package, under a strict policy."""
+"""The dashboard's page and what belongs to it: a few files of the package, under a strict policy."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ _FILES = {
     "/": ("dashboard.html", "text/html"),
     "/dashboard.css": ("dashboard.css", "text/css"),
     "/dashboard.js": ("dashboard.js", "text/javascript"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
     "/cache.js": ("cache.js", "text/javascript"),
 }
 _POLICY = (

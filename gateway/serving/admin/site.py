@@ -7,18 +7,21 @@ from typing import cast
 import trio
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 from pydantic import ValidationError
+from quart.json.provider import DefaultJSONProvider
 from quart_schema import Info, QuartSchema, RequestSchemaValidationError
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from gateway import __version__
 from gateway.assembly import Gateway
+from gateway.serving.admin.alerts import alert_routes
 from gateway.serving.admin.cache import cache_routes
 from gateway.serving.admin.charts import chart_routes
 from gateway.serving.admin.metrics import metrics_routes
 from gateway.serving.admin.models import problem_of
 from gateway.serving.admin.overview import overview_routes
 from gateway.serving.admin.pages import page_routes
+from gateway.serving.admin.profiles import profile_routes
 from gateway.serving.admin.transfer import AdminRequest, reading_steadily
 
 
@@ -26,6 +29,7 @@ def build_site(gateway: Gateway, stop: trio.Event) -> ASGIFramework:
     """The site of `gateway`; it is not ready any more once `stop` is set."""
     site = QuartTrio("gateway.serving.admin")
     site.request_class = AdminRequest
+    cast("DefaultJSONProvider", site.json).sort_keys = False  # tiers and tools come in an order that says something
     site.config["RESPONSE_TIMEOUT"] = None  # Quart's minute cuts off an answer that is still made: warming, an export
     QuartSchema(
         site,
@@ -38,7 +42,9 @@ def build_site(gateway: Gateway, stop: trio.Event) -> ASGIFramework:
     site.register_blueprint(cache_routes(gateway))
     site.register_blueprint(metrics_routes(gateway.watching))
     site.register_blueprint(overview_routes(gateway, lambda: gateway.ready and not stop.is_set()))
+    site.register_blueprint(alert_routes(gateway.watching.alerting))
     site.register_blueprint(chart_routes(gateway.watching))
+    site.register_blueprint(profile_routes(gateway.watching.profiler))
     site.register_blueprint(page_routes())
 
     @site.errorhandler(RequestSchemaValidationError)

@@ -10,6 +10,8 @@ from itertools import pairwise
 
 import trio
 
+from gateway.telemetry.metrics import Labels, Metric
+
 INTERVAL = 0.1
 """Seconds between two samples."""
 WINDOW = 60.0
@@ -78,6 +80,15 @@ class CpuSamples:
     def usage(self) -> CpuUsage:
         """The usage in the last minute."""
         return self._samples.usage()
+
+    def metrics(self) -> list[Metric]:
+        """The usage, as it is told; nothing where nothing was sampled."""
+        usage = self.usage()
+        if not usage.seconds:
+            return []
+        parts: dict[Labels, float] = {(kind,): getattr(usage, kind) for kind in ("average", "peak", "user", "system")}
+        about = "Processor time of the last minute as a part of one core: average, its user and system part, and peak"
+        return [Metric("gateway_process_cpu_ratio", about, "gauge", ("kind",), parts)]
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Sample until cancelled."""
