@@ -59,6 +59,9 @@ app.command(
     name="pins",
     help="Look at the definitions of MCP servers as they were accepted, and accept what has changed.",
 )
+app.command(
+    "gateway.cli.diagnose:diagnose", name="diagnose", help="Say what costs in a running gateway, and what to change."
+)
 app.command("gateway.cli.top:top", name="top", help="Show how a running gateway does, in the terminal.")
 app.command(
     "gateway.cli.profile_cpu:profile_cpu", name="profile-cpu", help="Record what a running gateway spends its time on."
@@ -75,6 +78,7 @@ COMMANDS = (
     "cache",
     "import",
     "pins",
+    "diagnose",
     "top",
     "profile-cpu",
     "grafana",

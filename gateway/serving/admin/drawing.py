@@ -14,6 +14,8 @@ from gateway.telemetry.series import CACHEABLE, FAILURES, Sample, Window
 
 Theme = Literal["light", "dark"]
 
+CURVES = "curves"
+"""The name of the chart of hit rates by size."""
 _POINTS = 90
 """Points of a line at most: more can't be told apart on a screen."""
 _MONO = "ui-monospace, SFMono-Regular, Menlo, Consolas, monospace"

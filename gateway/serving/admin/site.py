@@ -17,6 +17,7 @@ from gateway.assembly import Gateway
 from gateway.serving.admin.alerts import alert_routes
 from gateway.serving.admin.cache import cache_routes
 from gateway.serving.admin.charts import chart_routes
+from gateway.serving.admin.diagnosis import diagnosis_routes
 from gateway.serving.admin.metrics import metrics_routes
 from gateway.serving.admin.models import problem_of
 from gateway.serving.admin.overview import overview_routes
@@ -44,6 +45,7 @@ def build_site(gateway: Gateway, stop: trio.Event) -> ASGIFramework:
     site.register_blueprint(overview_routes(gateway, lambda: gateway.ready and not stop.is_set()))
     site.register_blueprint(alert_routes(gateway.watching.alerting))
     site.register_blueprint(chart_routes(gateway.watching))
+    site.register_blueprint(diagnosis_routes(gateway))
     site.register_blueprint(profile_routes(gateway.watching.profiler))
     site.register_blueprint(page_routes())
 

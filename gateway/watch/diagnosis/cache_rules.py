@@ -57,8 +57,8 @@ def evictions(facts: Facts) -> Iterator[Issue]:
         yield Issue(
             "evictions",
             tier,
-            f"{given_up} entries were evicted in the last {facts.window.seconds:.0f} s from {state.entries}; with twice "
-            f"the room {twice:.0%} of the reads would find something, now {now:.0%} do",
+            f"{given_up} entries were evicted in the last {facts.window.seconds:.0f} s, {state.entries} are there; "
+            f"with twice the room {twice:.0%} of the reads would find something, now {now:.0%} do",
             f"give the tier twice the room ({format_size(limit)} now)",
             100 * (twice - now),
             change(larger, "cache", tier),
@@ -99,8 +99,8 @@ def spellings(facts: Facts) -> Iterator[Issue]:
             yield Issue(
                 "spellings",
                 f"{tool}.{argument}",
-                f"{spread.misses} misses had {spread.values} values of {argument}, which are {spread.folded} when case, "
-                "blanks, - and _ do not count",
+                f"{spread.misses} misses had {spread.values} values of {argument}, which are {spread.folded} when "
+                "case, blanks, - and _ do not count",
                 "bring them to one spelling before they are looked up; the upstream gets that one, too",
                 _share_of_time(facts, [facts.tools[tool]]) * needless / spread.values if tool in facts.tools else 1.0,
                 change(f"kebab({argument})", "tools", tool, "normalize", argument),
@@ -124,7 +124,7 @@ def never_again(facts: Facts) -> Iterator[Issue]:
         yield Issue(
             "never_again",
             tool,
-            f"of {about.hits + about.misses} calls {about.misses} missed, with hardly two alike, while entries are evicted",
+            f"of {about.hits + about.misses} calls {about.misses} missed, hardly two alike, and entries are evicted",
             "let its answers go first when there is no room",
             10.0,
             fix,

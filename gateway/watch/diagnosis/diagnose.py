@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 from gateway.profile.profile import Profile
 from gateway.telemetry.histogram import combined
 from gateway.telemetry.series import ANSWERED_FROM_CACHE
 from gateway.telemetry.telemetry import Telemetry
-from gateway.tiers.curve import Curve
 from gateway.watch.diagnosis import cache_rules, process_rules, upstream_rules
 from gateway.watch.diagnosis.model import Facts, Issue, ToolFacts
 from gateway.watch.watching import Watching
@@ -43,8 +42,8 @@ def diagnose(facts: Facts) -> list[Issue]:
     return sorted(found, key=lambda issue: -issue.worth)
 
 
-def gather(profile: Profile, watching: Watching, curves: Mapping[str, Curve | None]) -> Facts:
-    """The facts of now. `curves` are those of the tiers."""
+def gather(profile: Profile, watching: Watching) -> Facts:
+    """The facts of now."""
     return Facts(
         profile=profile,
         window=watching.series.window(WINDOW),
@@ -52,7 +51,7 @@ def gather(profile: Profile, watching: Watching, curves: Mapping[str, Curve | No
         tiers=watching.gauges.tiers(),
         upstreams=watching.gauges.upstreams(),
         tools=_tools(watching.telemetry),
-        curves={tier: curve for tier, curve in curves.items() if curve is not None and curve.accesses >= _ENOUGH},
+        curves={tier: curve for tier, curve in watching.gauges.curves().items() if curve.accesses >= _ENOUGH},
         spreads=watching.telemetry.misses.spreads(),
         lag=watching.telemetry.lag.of().copy(),
     )
@@ -63,7 +62,9 @@ def _tools(telemetry: Telemetry) -> dict[str, ToolFacts]:
     misses: dict[str, int] = {}
     seconds: dict[str, float] = {}
     strategies: dict[str, str] = {}
-    for (kind, name, strategy, outcome), timings in telemetry.requests.by("kind", "name", "strategy", "outcome").items():
+    for (kind, name, strategy, outcome), timings in telemetry.requests.by(
+        "kind", "name", "strategy", "outcome"
+    ).items():
         if kind != "tool" or not strategy:
             continue
         whole = combined(timings)

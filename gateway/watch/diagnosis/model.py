@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,9 +65,9 @@ class Issue:
     """The change of the profile; empty where none would help by itself."""
 
     @property
-    def keys(self) -> tuple[str, ...]:
-        """The keys that the change sets, dotted."""
-        return tuple(_keys(self.change, ""))
+    def paths(self) -> Mapping[str, tuple[str, ...]]:
+        """The keys that the change sets, by how they are written."""
+        return {".".join(path): path for path in _paths(self.change, ())}
 
 
 def change(value: Any, *path: str) -> Change:
@@ -78,7 +78,7 @@ def change(value: Any, *path: str) -> Change:
     return changed
 
 
-def merged(changes: list[Change]) -> dict[str, Any]:
+def merged(changes: Iterable[Change]) -> dict[str, Any]:
     """All changes as one; the first one that sets a key counts."""
     whole: dict[str, Any] = {}
     for each in changes:
@@ -96,9 +96,9 @@ def _merge(whole: dict[str, Any], part: Change) -> None:
             whole.setdefault(key, value)
 
 
-def _keys(part: Change, before: str) -> list[str]:
-    found = []
+def _paths(part: Change, before: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     for key, value in part.items():
-        dotted = f"{before}.{key}" if before else key
-        found += _keys(value, dotted) if isinstance(value, Mapping) else [dotted]
-    return found
+        if isinstance(value, Mapping):
+            yield from _paths(value, (*before, key))
+        else:
+            yield (*before, key)

@@ -87,7 +87,10 @@ def pool_exhausted(facts: Facts) -> Iterator[Issue]:
             "allow twice as many at once, if the upstream stands it",
             min(100.0, 100 * queued / (queued + slots)),
             change(
-                {"max_concurrent": slots * 2, "pool": {"max_connections": max(section.pool.max_connections, slots * 2)}},
+                {
+                    "max_concurrent": slots * 2,
+                    "pool": {"max_connections": max(section.pool.max_connections, slots * 2)},
+                },
                 "upstreams",
                 name,
             ),
