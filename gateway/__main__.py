@@ -66,6 +66,8 @@ app.command("gateway.cli.top:top", name="top", help="Show how a running gateway 
 app.command(
     "gateway.cli.profile_cpu:profile_cpu", name="profile-cpu", help="Record what a running gateway spends its time on."
 )
+app.command("gateway.cli.soak:soak", name="soak", help="Put load on a running gateway and see whether anything grows.")
+app.command("gateway.cli.report:report", name="report", help="Write how a running gateway does into one HTML file.")
 app.command("gateway.cli.grafana:grafana", name="grafana", help="Print a dashboard for Grafana.")
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 COMMANDS = (
@@ -81,6 +83,8 @@ COMMANDS = (
     "diagnose",
     "top",
     "profile-cpu",
+    "soak",
+    "report",
     "grafana",
 )
 

@@ -71,7 +71,7 @@ def _tools(telemetry: Telemetry) -> dict[str, ToolFacts]:
         strategies[name] = strategy
         if outcome in ANSWERED_FROM_CACHE:
             hits[name] = hits.get(name, 0) + whole.count
-        elif outcome in ("miss", "failed"):
+        elif outcome == "miss":  # what failed has another cause
             misses[name] = misses.get(name, 0) + whole.count
             seconds[name] = seconds.get(name, 0.0) + whole.sum
     return {
