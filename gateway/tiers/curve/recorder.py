@@ -42,6 +42,9 @@ ENTRIES = 9_000
 SHRINK = 0.75
 """How many of the sampled keys stay when there are too many entries."""
 
+FEWEST = 150
+"""Entries of the smallest twin below which the sample is not made smaller to save work: pauses do less harm then."""
+
 TICKS = 10
 """Ticks while as many entries are replaced in the smallest twin as it holds. With 50, curves are the same to 0.002."""
 
@@ -90,8 +93,7 @@ class Recorder:
         self._asked: list[tuple[int, float, int, int, float, bool]] = []
         self._batch = 4
         self._replaced = 0
-        self._budget = Budget()
-        self._price = price
+        self._budget = Budget(price)
         self._warming = 0
         """Plays after a pause that do not count yet: the twins still have what was asked for before it."""
         self._tally = Tally(len(self._twins), meter.hits, meter.misses)
@@ -157,7 +159,10 @@ class Recorder:
         hits, misses = self._meter.hits, self._meter.misses
         was_paused = self._budget.paused
         plays = self._play()
-        self._budget.settle(plays * self._price, hits, misses, now)
+        self._budget.settle(plays, hits, misses, now)
+        if self._budget.paused and not was_paused and len(self._twins[0]) * SHRINK >= FEWEST:
+            self._shrink()
+            self._budget.extend()
         if self._budget.paused != was_paused:
             self._warming = WARMING if was_paused else 0
             self._tally.watch(hits, misses, on=False)
@@ -195,10 +200,13 @@ class Recorder:
         if not self._warming:
             self._tally.add(had, ALL / self._below)
         if sum(map(len, twins)) > ENTRIES:
-            self._below = int(self._below * SHRINK)
-            self._fit()
+            self._shrink()
         self._turn()
         return plays
+
+    def _shrink(self) -> None:
+        self._below = int(self._below * SHRINK)
+        self._fit()
 
     def _turn(self) -> None:
         tick = len(self._twins[0]) / TICKS

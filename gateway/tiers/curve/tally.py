@@ -52,18 +52,19 @@ class Tally:
     def rates(self, hits: int, misses: int, present: int) -> list[float]:
         """The hit rate for each twin, `present` being the index of the one that is as large as the tier.
 
-        What a twin lost counts as a part of the tier's hits meanwhile, and what it won as one of its misses: so the
-        difference is right for all the requests, also if it was taken while the tier was filling up.
+        What a twin lost counts as a part of the tier's hits meanwhile, which is right also if it was taken while the
+        tier was filling up; what it won as a part of all requests.
         """
         accesses = hits + misses - self._hits - self._misses
         if not accesses:
             return [0.0] * len(self._had)
         rate = (hits - self._hits) / accesses
         watched_hits, watched_misses = self._watched_until(hits, misses)
+        watched = max(1.0, watched_hits + watched_misses)
         rates = []
         for had in self._had:
             won = had - self._had[present]
-            part = won / max(1.0, watched_misses) * (1 - rate) if won > 0 else won / max(1.0, watched_hits) * rate
+            part = won / watched if won > 0 else won / max(1.0, watched_hits) * rate
             rates.append(min(1.0, max(0.0, rate + part)))
         return rates
 
