@@ -36,18 +36,18 @@ class DurationAlert(Alert):
 class SizeAlert(Alert):
     """Thresholds of a size."""
 
-    warning: Size | None = None
+    warning: Annotated[Size, Field(gt=0)] | None = None
     """Worth a look."""
-    critical: Size | None = None
+    critical: Annotated[Size, Field(gt=0)] | None = None
     """Worth waking someone."""
 
 
 class RatioAlert(Alert):
     """Thresholds of a percentage."""
 
-    warning: Ratio | None = None
+    warning: Annotated[Ratio, Field(gt=0)] | None = None
     """Worth a look."""
-    critical: Ratio | None = None
+    critical: Annotated[Ratio, Field(gt=0)] | None = None
     """Worth waking someone."""
 
 

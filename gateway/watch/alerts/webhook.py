@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx2
 
 from gateway.profile.alerts import Webhook
-from gateway.profile.upstreams.policies import Politeness
+from gateway.profile.upstreams.policies import Breaker, Politeness
 from gateway.upstream.client import Client, Outgoing
 from gateway.watch.alerts.model import Change
 from gateway.watch.alerts.notifying import message
@@ -30,4 +30,5 @@ class WebhookNotifier:
 
 def politeness_of(section: Webhook) -> Politeness:
     """How stubbornly a webhook is asked: it may stand in a private network, since the operator names it."""
-    return Politeness(timeout=section.timeout, retries=section.retries, private_addresses=True)
+    breaker = Breaker(enabled=False)  # each alert is worth its own tries
+    return Politeness(timeout=section.timeout, retries=section.retries, breaker=breaker, private_addresses=True)
