@@ -8,7 +8,7 @@ from pydantic import Field
 
 from gateway.profile.section import Section
 from gateway.profile.units import Duration, Ratio, Size
-from gateway.profile.upstreams.urls import EndpointUrl
+from gateway.profile.upstreams.urls import QueryUrl
 
 
 class Alert(Section):
@@ -90,7 +90,7 @@ LOW_IS_BAD = frozenset({"hit_rate", "disk"})
 class Webhook(Section):
     """`[notifications.webhook]`: an address that each alert is posted to as JSON."""
 
-    url: EndpointUrl
+    url: QueryUrl
     """Where to."""
     headers: dict[str, str] = {}
     """Sent along; a credential comes from `${credential:NAME}`."""

@@ -50,7 +50,8 @@ class Sampler:
         while True:
             await trio.sleep_until(next_at)
             before = await self._sample(before)
-            next_at = max(next_at + self._interval, before.at)
+            # After a loop that was blocked for long: no samples of no time.
+            next_at = max(next_at, before.at - self._interval / 2) + self._interval
 
     def _totals(self) -> _Totals:
         return _Totals(

@@ -30,5 +30,10 @@ class WebhookNotifier:
 
 def politeness_of(section: Webhook) -> Politeness:
     """How stubbornly a webhook is asked: it may stand in a private network, since the operator names it."""
-    breaker = Breaker(enabled=False)  # each alert is worth its own tries
-    return Politeness(timeout=section.timeout, retries=section.retries, breaker=breaker, private_addresses=True)
+    about = {
+        "timeout": section.timeout,
+        "retries": section.retries,
+        "breaker": Breaker(enabled=False),  # each alert is worth its own tries
+        "private_addresses": True,
+    }
+    return Politeness().model_copy(update=about)  # the values are read already: no text of a profile any more

@@ -108,7 +108,7 @@ def test_what_is_told_is_about_the_threshold_that_counts() -> None:
     assert (judge.raised.value, judge.raised.raised_at) == (0.7, 2.0)
     cleared = judge.look(0.0, 4.0)
     assert cleared is not None
-    assert (cleared.alert.threshold, cleared.before, judge.raised) == (0.5, CRITICAL, None)
+    assert (cleared.alert.threshold, cleared.before) == (0.5, CRITICAL)
 
 
 class Model:
