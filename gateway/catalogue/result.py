@@ -12,6 +12,7 @@ from gateway.catalogue.jsontext import to_json
 from gateway.catalogue.records import RecordText
 from gateway.errors import ToolError, UpstreamError
 from gateway.pipeline.model import Answer
+from gateway.telemetry.requests import ending_of
 
 PROVENANCE = "gateway/cache"
 """The key in a result's `_meta` under which its caller is told where the answer came from."""
@@ -97,9 +98,7 @@ def render_error(message: str) -> bytes:
 def failed(error: ToolError | UpstreamError) -> CallResult:
     """The result of a call that came to nothing."""
     message = str(error)
-    return CallResult(
-        render_error(message), message=message, outcome="refused" if isinstance(error, ToolError) else "failed"
-    )
+    return CallResult(render_error(message), message=message, outcome=ending_of(error))
 
 
 def provenance(answer: Answer, now: float) -> dict[str, Any]:

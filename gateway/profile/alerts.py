@@ -8,7 +8,7 @@ from pydantic import Field
 
 from gateway.profile.section import Section
 from gateway.profile.units import Duration, Ratio, Size
-from gateway.profile.upstreams.urls import EndpointUrl
+from gateway.profile.upstreams.urls import QueryUrl
 
 
 class Alert(Section):
@@ -36,18 +36,18 @@ class DurationAlert(Alert):
 class SizeAlert(Alert):
     """Thresholds of a size."""
 
-    warning: Size | None = None
+    warning: Annotated[Size, Field(gt=0)] | None = None
     """Worth a look."""
-    critical: Size | None = None
+    critical: Annotated[Size, Field(gt=0)] | None = None
     """Worth waking someone."""
 
 
 class RatioAlert(Alert):
     """Thresholds of a percentage."""
 
-    warning: Ratio | None = None
+    warning: Annotated[Ratio, Field(gt=0)] | None = None
     """Worth a look."""
-    critical: Ratio | None = None
+    critical: Annotated[Ratio, Field(gt=0)] | None = None
     """Worth waking someone."""
 
 
@@ -90,7 +90,7 @@ LOW_IS_BAD = frozenset({"hit_rate", "disk"})
 class Webhook(Section):
     """`[notifications.webhook]`: an address that each alert is posted to as JSON."""
 
-    url: EndpointUrl
+    url: QueryUrl
     """Where to."""
     headers: dict[str, str] = {}
     """Sent along; a credential comes from `${credential:NAME}`."""

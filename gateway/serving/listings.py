@@ -7,11 +7,11 @@ from typing import Any
 
 import mcp_types as types
 import structlog
-from mcp.shared.exceptions import MCPError
 from mcp_types import methods
 from pydantic import ValidationError
 
 from gateway.catalogue.catalogue import Catalogue
+from gateway.errors import ToolError
 
 log = structlog.get_logger(__name__)
 
@@ -33,10 +33,10 @@ class Listings:
         self._made: dict[tuple[str, str], tuple[int, list[Mapping[str, Any]]]] = {}
 
     def result(self, method: str, version: str, params: types.PaginatedRequestParams) -> dict[str, Any]:
-        """The whole list, in one page; raises MCPError for a cursor, since there is none."""
+        """The whole list, in one page; raises ToolError for a cursor, since there is none."""
         kind, key = LISTS[method]
         if params.cursor is not None:
-            raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown cursor: the list of {kind} has one page")
+            raise ToolError(f"Unknown cursor: the list of {kind} has one page")
         listing = self._catalogue.listing(kind)
         return {
             "resultType": "complete",

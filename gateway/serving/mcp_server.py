@@ -75,14 +75,14 @@ class _Handlers:
 
     async def lists(self, context: Context, params: types.PaginatedRequestParams) -> dict[str, Any]:
         """tools/list and the other lists."""
-        with self._requests.watching("list", context.method):
+        with _Translated(), self._requests.watching("list", context.method):
             return self._listings.result(context.method, context.protocol_version, params)
 
     async def call_tool(self, context: Context, params: types.CallToolRequestParams) -> dict[str, Any]:
         """tools/call."""
         asking = self._asking(context)
         name, strategy = self._catalogue.labels.tool(params.name)
-        with _Translated(), self._requests.watching("tool", name) as ending:
+        with _Translated(), self._requests.watching("tool", name, strategy=strategy) as ending:
             result = await self._catalogue.call(
                 params.name,
                 params.arguments,
@@ -91,7 +91,7 @@ class _Handlers:
                 channel=asking.channel,
                 answers=asking.answers,
             )
-            ending.outcome, ending.strategy = result.outcome, strategy
+            ending.outcome = result.outcome
             ending.tier = result.answer.tier if result.answer is not None else ""
         # The SDK drops `resultType` for clients of the handshake era, who do not know it.
         payload = {"resultType": "complete", **orjson.loads(result.payload)}

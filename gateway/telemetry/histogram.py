@@ -33,7 +33,7 @@ class Summary:
 
 
 class Histogram:
-    """Durations in seconds. A percentile is within its bucket, so within 12 % of the truth; the rest is exact."""
+    """Durations in seconds. A percentile is within its bucket, so within 15 % of the truth; the rest is exact."""
 
     __slots__ = ("counts", "max", "min", "sum")
 

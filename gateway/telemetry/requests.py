@@ -9,13 +9,19 @@ from time import perf_counter
 
 import structlog
 
-from gateway.errors import GatewayError, UpstreamError
+from gateway.errors import GatewayError, UnknownVersion, UpstreamError, UpstreamNotFound
 from gateway.telemetry.telemetry import Telemetry
 
 log = structlog.get_logger(__name__)
 
 _BAD = frozenset({"failed", "crashed"})
 """Outcomes that are logged whatever the sample: they are the gateway's or an upstream's fault."""
+
+
+def ending_of(error: GatewayError) -> str:
+    """The outcome of a request that ends with `error`: what nobody has is its caller's doing, as a bad argument is."""
+    asked_for_nothing = isinstance(error, UpstreamNotFound | UnknownVersion)
+    return "failed" if isinstance(error, UpstreamError) and not asked_for_nothing else "refused"
 
 
 class Requests:
@@ -46,13 +52,16 @@ class Requests:
             )
 
     @contextmanager
-    def watching(self, kind: str, name: str = "", outcome: str = "passed") -> Iterator[Ending]:
-        """Notes the block as a request, which ends as it says there, or as its exception does."""
-        ending, began = Ending(name, outcome), perf_counter()
+    def watching(self, kind: str, name: str, *, strategy: str = "") -> Iterator[Ending]:
+        """Notes the block as a request, which ends as it says there, or as its exception does.
+
+        `name` and `strategy` are the profile's; empty where it has none for what is asked.
+        """
+        ending, began = Ending(), perf_counter()
         try:
             yield ending
         except GatewayError as error:
-            ending.outcome = "failed" if isinstance(error, UpstreamError) else "refused"
+            ending.outcome = ending_of(error)
             raise
         except Exception:
             ending.outcome = "crashed"
@@ -61,17 +70,14 @@ class Requests:
             ending.outcome = "cancelled"
             raise
         finally:
-            self.ended(kind, ending.name, ending.strategy, ending.tier, ending.outcome, perf_counter() - began)
+            self.ended(kind, name, strategy, ending.tier, ending.outcome, perf_counter() - began)
 
 
 class Ending:
     """What is known of a request once it has been answered."""
 
-    __slots__ = ("name", "outcome", "strategy", "tier")
+    __slots__ = ("outcome", "tier")
 
-    def __init__(self, name: str, outcome: str) -> None:
-        self.name = name
-        """As the profile has it; empty where it is not one of the profile's."""
-        self.outcome = outcome
-        self.strategy = ""
+    def __init__(self) -> None:
+        self.outcome = "passed"
         self.tier = ""

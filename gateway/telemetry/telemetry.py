@@ -30,14 +30,14 @@ class Telemetry:
         self.upstreams = Timings(
             "gateway_upstream_seconds",
             "Documents asked of upstreams, with all waits and tries: `outcome` is answered, unchanged (304), "
-            "not_found, unavailable, not_asked (a limit or the breaker), rejected or invalid",
+            "not_found, unavailable, not_asked (a limit, the breaker), rejected, refused (by an MCP server), invalid, "
+            "version (none that matches), crashed or cancelled",
             *("upstream", "outcome"),
         )
         self.selects = Timings("gateway_select_seconds", "Parsing documents and selecting from them", "tool")
         self.serialises = Timings("gateway_serialise_seconds", "Checking and writing an answer", "tool")
         self.lag = Timings("gateway_loop_lag_seconds", "How much later than it could a task was woken")
-        self.restarts = Counts("gateway_service_restarts", "Services that failed and were started again", "service")
-
+        self.restarts = Counts("gateway_service_restarts", "Services that ended and were started again", "service")
         self.misses = MissShapes()
         self.actions = Counts("gateway_monitor_actions", "What monitors did about it", "monitor", "action")
 
@@ -50,6 +50,9 @@ class Telemetry:
                 yield asked
             except GatewayError as error:
                 asked.outcome = outcome_of(error)
+                raise
+            except Exception:
+                asked.outcome = "crashed"
                 raise
             except BaseException:
                 asked.outcome = "cancelled"

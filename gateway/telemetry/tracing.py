@@ -66,19 +66,27 @@ def tracing() -> bool:
 def span(name: str, *, outward: bool = False, **attributes: Value) -> AbstractContextManager[Spanning]:
     """A span around the block, under the one that is open; `outward` for a question to another service.
 
-    An exception that leaves the block is the span's failure.
+    An exception that leaves the block is the span's failure, told by its kind alone: its text may hold what was asked.
     """
     return _span(_tracers[0], name, outward, attributes) if _tracers else _SILENT
 
 
 @contextmanager
 def _span(tracer: Tracer, name: str, outward: bool, attributes: Mapping[str, Value]) -> Iterator[Spanning]:
-    from opentelemetry.trace import SpanKind
+    from opentelemetry.trace import SpanKind, StatusCode
 
     named = {f"gateway.{key}": value for key, value in attributes.items()}
     kind = SpanKind.CLIENT if outward else SpanKind.INTERNAL
-    with tracer.start_as_current_span(name, kind=kind, attributes=named) as opened:
-        yield _Real(opened)
+    opening = tracer.start_as_current_span(
+        name, kind=kind, attributes=named, record_exception=False, set_status_on_exception=False
+    )
+    with opening as opened:
+        try:
+            yield _Real(opened)
+        except Exception as error:
+            opened.set_attribute("error.type", type(error).__name__)
+            opened.set_status(StatusCode.ERROR)
+            raise
 
 
 def outgoing_context() -> list[tuple[str, str]]:

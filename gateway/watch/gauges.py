@@ -65,6 +65,8 @@ class Gauges:
         self._policies = policies
         self._limits = {"memory": cache.memory.max_size, "disk": cache.disk.max_size}
         self._process = psutil.Process()
+        self._looking = trio.CapacityLimiter(1)
+        """A file system that hangs holds one thread, not all of them."""
         self._started = time.time()
 
     @property
@@ -126,7 +128,7 @@ class Gauges:
         if self._disk is None:
             await trio.lowlevel.checkpoint()
             return None
-        return await trio.to_thread.run_sync(_free, self._disk.file.path)
+        return await trio.to_thread.run_sync(_free, self._disk.file.path, abandon_on_cancel=True, limiter=self._looking)
 
     def metrics(self) -> list[Metric]:
         """All of it, as it is told."""
@@ -157,7 +159,9 @@ class Gauges:
             of_upstreams("gateway_upstream_extra_requests", "Retries and hedges beside those", "extra", counter=True),
             of_upstreams("gateway_upstream_batches", "Requests sent for several (`batch`)", "batches", counter=True),
             of_upstreams("gateway_upstream_batched", "What those asked for", "batched", counter=True),
-            of_upstreams("gateway_upstream_breaker_open", "1 while the breaker lets nothing through", "breaker_open"),
+            of_upstreams(
+                "gateway_upstream_breaker_open", "1 while the breaker lets little or nothing through", "breaker_open"
+            ),
             of_upstreams("gateway_upstream_breaker_trips", "How often the breaker opened", "trips", counter=True),
             _one("gateway_process_memory_bytes", "Resident memory", float(self.resident())),
             _one("gateway_process_cpu_seconds", "CPU time, user and system", self.cpu_seconds(), counter=True),

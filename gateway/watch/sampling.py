@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import trio
@@ -14,8 +14,6 @@ from gateway.telemetry.metrics import Labels, Timings
 from gateway.telemetry.series import ProcessSample, Sample, Series, TierSample, UpstreamSample
 from gateway.telemetry.telemetry import Telemetry
 from gateway.watch.gauges import Gauges, TierState, UpstreamState
-
-Listener = Callable[[Series], Awaitable[None]]
 
 _KINDS = frozenset({"tool", "resource", "prompt", "completion"})
 """The requests that count: lists are answered from the profile and say nothing of how the gateway does."""
@@ -35,10 +33,9 @@ class _Totals:
 
 
 class Sampler:
-    """Adds samples to `series` and tells each of `listeners`, one after the other. `run` is the service."""
+    """Adds samples to `series`. `run` is the service."""
 
     def __init__(self, telemetry: Telemetry, gauges: Gauges, series: Series, interval: float, clock: Clock) -> None:
-        self.listeners: list[Listener] = []
         self._series = series
         self._telemetry = telemetry
         self._gauges = gauges
@@ -53,9 +50,8 @@ class Sampler:
         while True:
             await trio.sleep_until(next_at)
             before = await self._sample(before)
-            next_at = max(next_at + self._interval, before.at)
-            for listener in self.listeners:
-                await listener(self._series)
+            # After a loop that was blocked for long: no samples of no time.
+            next_at = max(next_at, before.at - self._interval / 2) + self._interval
 
     def _totals(self) -> _Totals:
         return _Totals(

@@ -42,14 +42,12 @@ class Supervised:
             began = trio.current_time()
             try:
                 await self._service(task_status=trio.TASK_STATUS_IGNORED)
-            except Exception as error:  # whatever it is, the gateway goes on
-                if trio.current_time() - began >= _STEADY:
-                    pause = _FIRST_PAUSE
-                self._telemetry.restarts.add(self._name)
-                log.exception(
-                    "a service failed, it is started again", service=self._name, pause=pause, error=type(error).__name__
-                )
-            else:
-                log.warning("a service ended, it is started again", service=self._name, pause=pause)
+                log.warning("a service ended, it is started again", service=self._name)
+            # Whatever it is, the gateway goes on; `except*`, for a cancellation may come with a failure, and passes.
+            except* Exception:
+                log.exception("a service failed, it is started again", service=self._name)
+            self._telemetry.restarts.add(self._name)
+            if trio.current_time() - began >= _STEADY:
+                pause = _FIRST_PAUSE
             await trio.sleep(pause)
             pause = min(_LONGEST_PAUSE, pause * 2)

@@ -6,8 +6,8 @@ import mcp_types as types
 import pytest
 import structlog
 import trio
-from mcp.shared.exceptions import MCPError
 
+from gateway.errors import ToolError
 from gateway.serving.listings import Listings
 from tests.fakes.mcp_modern import ModernServer
 from tests.fakes.mcp_rig import gateway_of, tool
@@ -38,5 +38,5 @@ async def test_one_page(tmp_path: Path) -> None:
         listings = Listings(gateway.catalogue, 60.0)
         empty = {"resultType": "complete", "tools": [], "ttlMs": 60_000, "cacheScope": "public"}
         assert listings.result("tools/list", "2026-07-28", FIRST) == empty
-        with pytest.raises(MCPError, match="Unknown cursor: the list of tools has one page"):
+        with pytest.raises(ToolError, match="Unknown cursor: the list of tools has one page"):
             listings.result("tools/list", "2026-07-28", types.PaginatedRequestParams(cursor="x"))

@@ -11,8 +11,8 @@ from gateway.profile.section import Template, expected
 from gateway.profile.templates import fields
 
 
-def _plain_http_url(value: str) -> str:
-    """Refuse whatever is not an http(s) address without user part, query or fragment."""
+def _http_url(value: str) -> str:
+    """Refuse whatever is not an http(s) address without user part and fragment."""
     try:
         parts = urlsplit(value)
         host, _ = parts.hostname, parts.port
@@ -20,9 +20,20 @@ def _plain_http_url(value: str) -> str:
         parts, host = urlsplit(""), None
     if parts.scheme not in ("http", "https") or not host or parts.username is not None:
         raise expected('an address such as "https://example.org/api", without a user name')
+    if parts.fragment:
+        raise expected("an address without #")
+    return value
+
+
+def _plain_http_url(value: str) -> str:
+    """Refuse a query, too."""
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        parts = urlsplit("")
     if parts.query or parts.fragment:
         raise expected("an address without ? and #; use query = { … } of the fetch")
-    return value.rstrip("/")
+    return _http_url(value).rstrip("/")
 
 
 def _endpoint(value: str) -> str:
@@ -38,4 +49,6 @@ def _template_in_path_only(value: str) -> str:
 
 BaseUrl = Annotated[Template, AfterValidator(_plain_http_url), AfterValidator(_template_in_path_only)]
 FixedUrl = Annotated[str, AfterValidator(_plain_http_url)]
+QueryUrl = Annotated[str, AfterValidator(_http_url)]
+"""With a query, where the profile has no other place for one."""
 EndpointUrl = Annotated[str, AfterValidator(_endpoint)]

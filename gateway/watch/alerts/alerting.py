@@ -68,10 +68,12 @@ class Alerting:
         return changes
 
     def metrics(self) -> list[Metric]:
-        """What is raised, as it is told: 1 for a warning, 2 for critical."""
-        active: dict[Labels, float] = {(name, ""): 0.0 for name in self._sections}
-        active.update({(alert.name, alert.subject): float(alert.severity) for alert in self.raised})
-        help_text = "1 where the alert is a warning, 2 where it is critical; `subject` is the upstream, if it is of one"
+        """What is raised, as it is told; an alert that was never judged has no sample."""
+        active: dict[Labels, float] = {
+            judged: float(judge.raised.severity) if judge.raised is not None else 0.0
+            for judged, judge in self._judges.items()
+        }
+        help_text = "0 where all is well, 1 for a warning, 2 for critical; `subject` is the upstream, if it is of one"
         return [
             Metric("gateway_alert_severity", help_text, "gauge", ("alert", "subject"), active),
             self._raises.metric(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.profile.alerts import LOW_IS_BAD
 from gateway.watch.alerts.model import Change, RaisedAlert, Severity
@@ -15,14 +15,14 @@ class Judge:
 
     A threshold counts once the number has been at it, or beyond, for `sustained`. It goes on counting until the number
     is better than it by `hysteresis`: a number that trembles about a threshold raises one alert. Too little to judge by
-    is not bad.
+    is not bad: what is raised is cleared then, and says that nobody knows.
     """
 
     name: str
     subject: str
     section: AnyAlert
     raised: RaisedAlert | None = None
-    _bad_since: dict[Severity, float] | None = None
+    _bad_since: dict[Severity, float] = field(default_factory=dict)
 
     def look(self, value: float | None, now: float) -> Change | None:
         """The change that `value` makes at `now` (seconds since the epoch), if it makes one."""
@@ -31,18 +31,16 @@ class Judge:
         if severity is Severity.OK and before is Severity.OK:
             return None
         number = value if value is not None else (self.raised.value if self.raised is not None else 0.0)
-        threshold = self._threshold(max(severity, Severity.WARNING) if severity else before)
+        threshold = self._threshold(severity or before)
         raised_at = self.raised.raised_at if self.raised is not None and severity is before else now
         alert = RaisedAlert(
             self.name, self.subject, severity, number, threshold or 0.0, unit_of(self.section), raised_at
         )
         self.raised = alert if severity is not Severity.OK else None
-        return Change(alert, before, now) if severity is not before else None
+        return Change(alert, before, now, judged=value is not None) if severity is not before else None
 
     def _severity(self, value: float | None, now: float, before: Severity) -> Severity:
-        since = self._bad_since if self._bad_since is not None else {}
-        self._bad_since = since
-        found = Severity.OK
+        since, found = self._bad_since, Severity.OK
         for severity in (Severity.WARNING, Severity.CRITICAL):
             threshold = self._threshold(severity)
             if threshold is None or value is None or not self._bad(value, threshold, eased=before >= severity):

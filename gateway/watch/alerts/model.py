@@ -51,6 +51,8 @@ class Change:
     alert: RaisedAlert
     before: Severity
     at: float
+    judged: bool = True
+    """Whether there was enough to judge by; else it is cleared for want of that, and its number is the last one."""
 
     @property
     def event(self) -> str:

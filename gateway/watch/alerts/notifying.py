@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, cast
 
 import orjson
 import trio
@@ -16,7 +17,7 @@ from gateway.profile.alerts import LOW_IS_BAD, Command
 from gateway.watch.alerts.model import Change
 
 _SHOWN = 500
-"""Characters of what a program says that are logged."""
+"""Bytes of what a program says on stderr that are logged."""
 
 
 class NotTold(GatewayError):
@@ -60,10 +61,12 @@ def sentence(change: Change) -> str:
     alert = change.alert
     subject = f" of {alert.subject}" if alert.subject else ""
     name = alert.name.replace("_", " ")
-    if not alert.severity:
-        return f"{name}{subject} is good again: {shown(alert.value, alert.unit)}"
-    side = "below" if alert.name in LOW_IS_BAD else "at or above"
     number, bound = shown(alert.value, alert.unit), shown(alert.threshold, alert.unit)
+    if not change.judged:
+        return f"{name}{subject} can't be judged any more: too few requests; it was {number}"
+    if not alert.severity:
+        return f"{name}{subject} is good again: {number}"
+    side = "below" if alert.name in LOW_IS_BAD else "at or above"
     return f"{alert.severity.word}: {name}{subject} is {number}, {side} {bound} ({alert.key})"
 
 
@@ -71,13 +74,20 @@ def shown(value: float, unit: str) -> str:
     """A number with its unit, as people read it."""
     match unit:
         case "seconds":
-            return f"{value * 1000:.3g} ms" if value < 1 else f"{value:.3g} s"
+            return f"{_figures(value * 1000)} ms" if value < 1 else f"{_figures(value)} s"
         case "bytes":
-            return f"{value / 1e6:.4g} MB"
+            return f"{_figures(value / 1e9)} GB" if value >= 1e9 else f"{_figures(value / 1e6)} MB"
         case "ratio":
             return f"{value:.2%}"
         case _:
-            return f"{value:.4g} {unit}"
+            return f"{_figures(value)} {unit}"
+
+
+def _figures(value: float) -> str:
+    """Four significant digits, and never an exponent."""
+    if abs(value) >= 1000:
+        return f"{value:.0f}"
+    return f"{value:.4g}" if abs(value) >= 0.001 else f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 class CommandNotifier:
@@ -94,20 +104,30 @@ class CommandNotifier:
         """Run it to its end. Raises NotTold when it can't be run, fails, or takes too long; then it is ended."""
         variables = {f"GATEWAY_ALERT_{name.upper()}": str(value) for name, value in about(change).items()}
         variables["GATEWAY_ALERT_EVENT"] = change.event
+        run = partial(
+            trio.run_process,
+            self._section.argv,
+            stdin=message(change, self._gateway),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            check=False,
+            env={**self._environ, **variables},
+        )
+        program, said, why = self._section.argv[0], b"", ""
+        process: trio.Process | None = None
         with trio.move_on_after(self._section.timeout) as scope:
-            try:
-                done = await trio.run_process(
-                    self._section.argv,
-                    stdin=message(change, self._gateway),
-                    stdout=subprocess.DEVNULL,
-                    capture_stderr=True,
-                    check=False,
-                    env={**self._environ, **variables},
-                )
-            except OSError as error:
-                raise NotTold(f"{self._section.argv[0]} can't be run: {error.strerror or error}") from error
+            async with trio.open_nursery() as nursery:
+                try:
+                    process = await nursery.start(run)
+                except OSError as error:
+                    why = error.strerror or str(error)
+                else:
+                    async for data in cast("trio.abc.ReceiveStream", process.stderr):
+                        said = (said + data)[:_SHOWN]  # the rest is read as well, or the program would wait for ever
         if scope.cancelled_caught:
-            raise NotTold(f"{self._section.argv[0]} took longer than {self.key}.timeout and was ended")
-        if done.returncode:
-            said = printable((done.stderr or b"").decode("utf-8", "replace").strip(), _SHOWN)
-            raise NotTold(f"{self._section.argv[0]} ended with {done.returncode}: {said}")
+            raise NotTold(f"{program} took longer than {self.key}.timeout and was ended")
+        if process is None:
+            raise NotTold(f"{program} can't be run: {why}")
+        if process.returncode:
+            words = printable(said.decode("utf-8", "replace").strip(), _SHOWN)
+            raise NotTold(f"{program} ended with {process.returncode}{': ' if words else ''}{words}")

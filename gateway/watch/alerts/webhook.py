@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx2
 
 from gateway.profile.alerts import Webhook
-from gateway.profile.upstreams.policies import Politeness
+from gateway.profile.upstreams.policies import Breaker, Politeness
 from gateway.upstream.client import Client, Outgoing
 from gateway.watch.alerts.model import Change
 from gateway.watch.alerts.notifying import message
@@ -30,4 +30,10 @@ class WebhookNotifier:
 
 def politeness_of(section: Webhook) -> Politeness:
     """How stubbornly a webhook is asked: it may stand in a private network, since the operator names it."""
-    return Politeness(timeout=section.timeout, retries=section.retries, private_addresses=True)
+    about = {
+        "timeout": section.timeout,
+        "retries": section.retries,
+        "breaker": Breaker(enabled=False),  # each alert is worth its own tries
+        "private_addresses": True,
+    }
+    return Politeness().model_copy(update=about)  # the values are read already: no text of a profile any more

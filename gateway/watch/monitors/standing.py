@@ -88,6 +88,6 @@ class StandingMonitor:
         for name, state in self._gauges.upstreams().items():
             outcomes = window.upstream_outcomes(name)
             failed, asked = sum(outcomes[word] for word in UPSTREAM_FAILURES), sum(outcomes.values())
-            well = not state.breaker_open and failed * 2 <= asked
+            well = not state.breaker_open and (not failed or failed * 2 < asked)
             about = {"breaker": "open" if state.breaker_open else "closed", "asked": asked, "failed": failed}
             yield Finding(name, well, f"upstreams.{name}", about)
