@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,7 @@ GONE = "http://127.0.0.1:9"
 
 
 @pytest.fixture
-async def collector(nursery: trio.Nursery) -> AsyncIterator[Collector]:
+async def collector(nursery: trio.Nursery) -> Collector:
     """A collector on 127.0.0.1."""
     collector = Collector()
     await nursery.start(collector.serve)
