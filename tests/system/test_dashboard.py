@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -103,10 +104,16 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("CI") == "true":
             pytest.fail("there is no chromium")
         pytest.skip("there is no chromium")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
+    # Once trio-asyncio is imported, new event loops are its own, which playwright can't drive; with a policy that was
+    # set they are not.
+    asyncio.set_event_loop_policy(asyncio.DefaultEventLoopPolicy())
+    try:
+        with sync_playwright() as playwright:
+            chromium = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+            yield chromium
+            chromium.close()
+    finally:
+        asyncio.set_event_loop_policy(None)
 
 
 @pytest.fixture(scope="module")

@@ -68,7 +68,7 @@ def recording() -> tuple[float, float]:
 async def hit(folder: Path) -> float:
     """Nanoseconds of a call that is answered from memory."""
     upstream = FakeUpstream(otherwise=b'{"a": 1}')
-    async with open_rig(folder, _TOOL, upstream) as rig:
+    async with open_rig(folder, _TOOL, api=upstream) as rig:
         times = []
         for _ in range(_ROUNDS):
             began = perf_counter()
