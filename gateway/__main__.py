@@ -59,10 +59,15 @@ app.command(
     name="pins",
     help="Look at the definitions of MCP servers as they were accepted, and accept what has changed.",
 )
+app.command(
+    "gateway.cli.diagnose:diagnose", name="diagnose", help="Say what costs in a running gateway, and what to change."
+)
 app.command("gateway.cli.top:top", name="top", help="Show how a running gateway does, in the terminal.")
 app.command(
     "gateway.cli.profile_cpu:profile_cpu", name="profile-cpu", help="Record what a running gateway spends its time on."
 )
+app.command("gateway.cli.soak:soak", name="soak", help="Put load on a running gateway and see whether anything grows.")
+app.command("gateway.cli.report:report", name="report", help="Write how a running gateway does into one HTML file.")
 app.command("gateway.cli.grafana:grafana", name="grafana", help="Print a dashboard for Grafana.")
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 COMMANDS = (
@@ -75,8 +80,11 @@ COMMANDS = (
     "cache",
     "import",
     "pins",
+    "diagnose",
     "top",
     "profile-cpu",
+    "soak",
+    "report",
     "grafana",
 )
 

@@ -127,6 +127,8 @@ class ToolCalls:
         reading: Reading,
         stale: Entry | None,
     ) -> Loaded:
+        if stale is None:
+            self._pipeline.telemetry.misses.note(tool.name, arguments)
         # To refresh a stale result from stale documents would make nothing fresher.
         reading = replace(reading, revalidate=stale is not None, cached=tool.cached)
         rendered = await self._make(tool, key, arguments, given, reading)

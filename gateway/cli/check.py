@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from gateway.cli.options import DEFAULT_PROFILE, Overrides, ProfileName
-from gateway.cli.run import FAILED
+from gateway.cli.run import FAILED, run
 from gateway.errors import ProfileError
 from gateway.profile.loader import Loaded, load_profile
 
@@ -19,6 +20,9 @@ def check(
     profile: ProfileName = DEFAULT_PROFILE,
     set_: Overrides = (),
     strict: Annotated[bool, Parameter(negative="", help="Let warnings fail the check too.")] = False,
+    preflight: Annotated[
+        bool, Parameter(negative="", help="Go through the list before a release, which asks the upstreams, too.")
+    ] = False,
 ) -> int:
     """Check a profile without starting anything.
 
@@ -34,6 +38,10 @@ def check(
     for warning in loaded.warnings:
         print(f"{warning}\n")
     print(_summary(loaded))
+    if preflight:
+        from gateway.cli.preflight import preflight as go_through
+
+        return run(partial(go_through, loaded, strict=strict))
     return FAILED if strict and loaded.warnings else 0
 
 

@@ -26,8 +26,10 @@ def alert_faults(profile: Profile) -> Iterator[Finding]:
 
 
 def _useless(name: str, alert: Alert) -> Iterator[Finding]:
-    if alert.model_fields_set:
-        keys = " and ".join(sorted(alert.model_fields_set))
+    fields = type(alert).model_fields
+    own = sorted(name for name in alert.model_fields_set if getattr(alert, name) != fields[name].default)
+    if own:  # what only repeats a default, as `gateway show` prints it, says nothing
+        keys = " and ".join(own)
         yield Finding(("alerts", name), "warning or critical, without which nothing is raised", f"{keys} alone")
 
 

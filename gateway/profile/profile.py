@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.profile.alerts import Alerts, Notifications
 from gateway.profile.federation import Federation
 from gateway.profile.offers import Prompt, Resource
+from gateway.profile.preflight import Preflight
 from gateway.profile.section import Json, Name, Section
 from gateway.profile.serving import Admin, Logging, Server
 from gateway.profile.tiers import Cache, Strategy
@@ -55,5 +56,7 @@ class Profile(Section):
     """What is done about the gateway's own health."""
     alerts: Alerts = Alerts()
     """From where on a number is bad."""
+    preflight: Preflight = Preflight()
+    """What has to be there before a release."""
     notifications: Notifications = Notifications()
     """Who is told of an alert."""

@@ -23,6 +23,8 @@ class MemoryTier(Section):
     """How long an entry counts as fresh here at most, whatever its strategy says."""
     algorithm: Literal["lru", "adaptive"] = "lru"
     """What is evicted when there is no room: what was not asked for the longest, or what the requests so far say."""
+    curve: bool = True
+    """Whether it is estimated what hit rate the tier would have at half, double and four times its size."""
 
 
 class DiskTier(Section):
@@ -44,6 +46,8 @@ class DiskTier(Section):
     """How often expired entries are deleted."""
     keep_damaged: Annotated[int, Field(ge=0)] = 3
     """How many damaged files that were set aside (`PATH.damaged-TIME`) are kept, the newest ones; older are deleted."""
+    curve: bool = True
+    """Whether it is estimated what hit rate the tier would have at half, double and four times its size."""
 
 
 class Cache(Section):

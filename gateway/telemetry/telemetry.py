@@ -8,6 +8,7 @@ from time import perf_counter
 
 from gateway.errors import GatewayError, UpstreamError, UpstreamNotAsked, UpstreamNotFound, UpstreamUnavailable
 from gateway.telemetry.metrics import Counts, Metric, Timings
+from gateway.telemetry.shapes import MissShapes
 from gateway.telemetry.tracing import span
 
 
@@ -37,6 +38,7 @@ class Telemetry:
         self.serialises = Timings("gateway_serialise_seconds", "Checking and writing an answer", "tool")
         self.lag = Timings("gateway_loop_lag_seconds", "How much later than it could a task was woken")
         self.restarts = Counts("gateway_service_restarts", "Services that ended and were started again", "service")
+        self.misses = MissShapes()
         self.actions = Counts("gateway_monitor_actions", "What monitors did about it", "monitor", "action")
 
     @contextmanager

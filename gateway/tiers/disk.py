@@ -19,6 +19,7 @@ from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.model import Entry
 from gateway.profile.tiers import DiskTier as DiskSection
 from gateway.tiers.codec import Codec
+from gateway.tiers.curve import Curve
 from gateway.tiers.disk_batch import Job, Kind, parted
 from gateway.tiers.disk_cleanup import Chore
 from gateway.tiers.disk_entries import purge, put, read
@@ -27,6 +28,7 @@ from gateway.tiers.disk_queue import JobQueue
 from gateway.tiers.disk_store import Store
 from gateway.tiers.disk_sweep import Sweep
 from gateway.tiers.disk_upkeep import Upkeep
+from gateway.tiers.disk_watched import WatchedDisk
 
 log = structlog.get_logger(__name__)
 
@@ -81,6 +83,7 @@ class DiskTier:
         self._queue = JobQueue()
         self._untidy = trio.Event()
         self._upkeep = Upkeep(self._store, self._queue_up)
+        self._watched = WatchedDisk(section.max_size) if section.curve else None
 
     @property
     def damaged(self) -> int:
@@ -107,8 +110,12 @@ class DiskTier:
 
     async def get(self, key: str) -> Entry | None:
         """The entry of `key`, fresh or stale; None also for a damaged one, which is deleted and counted."""
-        found = await self.do(Kind.READ, partial(read, keys=(key,)))
-        return found.get(key)  # type: ignore[no-any-return]  # a job's result is what its work returns
+        sizes: dict[str, int] = {}
+        found = await self.do(Kind.READ, partial(read, keys=(key,), sizes=sizes))
+        entry: Entry | None = found.get(key)
+        if self._watched is not None:
+            self._watched.read(key, entry, sizes.get(key, 0), self.clock())
+        return entry
 
     async def put(self, entries: Mapping[str, Entry]) -> None:
         """Keep `entries`, all or none; returns when they are committed. Raises TierError when they are not.
@@ -116,7 +123,9 @@ class DiskTier:
         They are given up at once when too much waits for the disk already.
         """
         weight = sum(len(entry.payload) for entry in entries.values())
-        await self._queue_up(Job(Kind.CHANGE, partial(put, entries=entries), weight=weight))
+        job = await self._queue_up(Job(Kind.CHANGE, partial(put, entries=entries), weight=weight))
+        if self._watched is not None:
+            self._watched.wrote(entries, job.result, self.clock(), self._store.ttl)
 
     async def purge(self, selector: Selector, *, soft: bool = False) -> int:
         """Forget the selected entries, or only make them stale; how many there were.
@@ -137,12 +146,21 @@ class DiskTier:
             return count, store.sweeps.setdefault(left.generation, Sweep(left))  # type: ignore[return-value]
 
         count, sweep = await self.do(Kind.CHANGE, record, durable=True)
+        if self._watched is not None and not soft:
+            self._watched.purged(selector)
         try:
             while sweep is not None and await self.chore(sweep, pace=Sweep.__call__):
                 pass
         except TierError as error:
             log.warning("purged, rows are deleted later", tier=self.name, error=str(error))
         return int(count if sweep is None else sweep.count)
+
+    def curve(self) -> Curve | None:
+        """The hit rate at other sizes, by the requests so far, which are the misses of the tier before this one.
+
+        None where the profile turned that off.
+        """
+        return None if self._watched is None else self._watched.recorder.curve(self.clock())
 
     async def chore(self, chore: Chore, pace: Callable[..., int] | None = None) -> int:
         """Do a bit of `chore`, as much as takes a few milliseconds; 0 when nothing is left to do."""

@@ -20,16 +20,21 @@ from gateway.tiers.disk_store import LOW, MAX_NOTED, Store
 
 log = structlog.get_logger(__name__)
 
-_RECENT = 60.0
+RECENT = 60.0
 """Seconds for which a read of an entry is not noted again."""
+ROW_OVERHEAD = 250
+"""Bytes that a row takes beyond its body and its keys: the other columns, the indexes, some tags."""
 _OVERRUN = 1.05
 """How far over its limit the file may grow before writers make room themselves, not only the janitor."""
 
 _LEAST_WORTH = "SELECT rowid, length(row) FROM entries ORDER BY priority, used_at LIMIT ?"
 
 
-def read(store: Store, keys: Iterable[str]) -> dict[str, Entry]:
-    """What there is of `keys`, less what was purged; rows that do not decode are deleted and counted."""
+def read(store: Store, keys: Iterable[str], sizes: dict[str, int] | None = None) -> dict[str, Entry]:
+    """What there is of `keys`, less what was purged; rows that do not decode are deleted and counted.
+
+    `sizes` is told what the rows of those found take.
+    """
     found: dict[str, Entry] = {}
     damaged = []
     for key in keys:
@@ -49,7 +54,9 @@ def read(store: Store, keys: Iterable[str]) -> dict[str, Entry]:
             if entry is None:
                 continue
             found[key] = entry
-            recent = isinstance(used_at, float) and store.now - used_at < _RECENT
+            if sizes is not None:
+                sizes[key] = size_of(key, rest[-1])
+            recent = isinstance(used_at, float) and store.now - used_at < RECENT
             if not recent and len(store.noted) < MAX_NOTED:
                 store.noted[key] = store.now
     if damaged:
@@ -66,19 +73,29 @@ def live(store: Store, row: Row) -> Entry | None:
     return store.purges.apply(row.key, store.codec.decode(row.key, row.row, row.generation), row.generation)
 
 
-def put(store: Store, entries: Mapping[str, Entry]) -> None:
-    """Keep `entries`; one that is larger than the whole file may be is not kept, nor is what it replaces."""
+def put(store: Store, entries: Mapping[str, Entry]) -> dict[str, int]:
+    """Keep `entries`; one that is larger than the whole file may be is not kept, nor is what it replaces.
+
+    Returns what the rows of those kept take.
+    """
     store.room.check()
-    too_large = []
+    too_large, sizes = [], {}
     for row in _rows(store, entries):
         if len(row[-1]) > store.max_size:
             too_large.append(row[0])
         else:
             _insert(store, row)
+            sizes[row[0]] = size_of(row[0], row[-1])
     for key in too_large:
         delete_key(store.connection, key)
     if store.bytes_used > store.max_size * _OVERRUN:
         evict(store, 2 * len(entries) + 8)
+    return sizes
+
+
+def size_of(key: str, row: bytes) -> int:
+    """Bytes that a row takes in the file, about: its key is there twice, and pages are never quite full."""
+    return len(row) + 2 * len(key) + ROW_OVERHEAD
 
 
 def purge(store: Store, selector: Selector, *, soft: bool) -> tuple[int, Purge | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 from typing import assert_never
 
 from gateway.pipeline.clock import Clock
@@ -12,11 +13,16 @@ from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.model import LONG_TAGS, Entry, Priority
 from gateway.profile.tiers import MemoryTier as MemorySection
 from gateway.telemetry.metrics import TierMeter
+from gateway.tiers.curve import Curve, Recorder, TwinNode
 from gateway.tiers.eviction import Adaptive, EvictionPolicy, EvictionStatistics, Lru, Node
 
 OVERHEAD = 400
 """Bytes that an entry costs at most beyond its payload, its key and long tags: the Entry, the slot, the order."""
 
+_TWIN_SAMPLE = 96
+"""Entries of the simulations by which a twin of an adaptive tier adapts: it need not be as good at it as the tier."""
+_ADAPTIVE_PRICE = 2.0
+"""What a play costs with the adaptive algorithm, where one with LRU costs 1."""
 
 _COSTS = tuple(step * 64 for step in range(1024))
 
@@ -24,12 +30,19 @@ _COSTS = tuple(step * 64 for step in range(1024))
 class Slot(Node):
     """An entry where it is kept, and for how long it counts as fresh there."""
 
-    __slots__ = ("entry", "fresh_here_until")
+    __slots__ = ("entry", "fresh_here_until", "noted")
 
     def __init__(self, key: str, entry: Entry, cost: int, fresh_here_until: float) -> None:
         super().__init__(key, cost, entry.priority)
         self.entry = entry
         self.fresh_here_until = fresh_here_until
+        self.noted = 0
+        """The tick of the curve's recorder in which it knows of a read."""
+
+    @property
+    def usable_until(self) -> float:
+        """From here on nobody may use the entry."""
+        return self.fresh_here_until + max(self.entry.stale_while_revalidate, self.entry.stale_if_error)
 
     def seen_at(self, now: float) -> Entry:
         """The entry as it is at `now`: no longer fresh than this tier allows."""
@@ -67,6 +80,7 @@ class MemoryTier:
         self._policy = _policy(section)
         self._note_read = self._policy.hit
         self.meter = TierMeter()
+        self._recorder = _recorder(section, self.meter) if section.curve else None
 
     def __len__(self) -> int:
         """How many entries there are."""
@@ -81,6 +95,8 @@ class MemoryTier:
         slot = self._slots.get(key)
         if slot is None:
             self.meter.misses += 1
+            if self._recorder is not None:
+                self._recorder.miss(key, self._clock())
             return None
         now = self._clock()
         entry = slot.entry
@@ -89,9 +105,14 @@ class MemoryTier:
             if now >= entry.usable_until:
                 self._remove(slot)
                 self.meter.misses += 1
+                if self._recorder is not None:
+                    self._recorder.miss(key, now)
                 return None
         self._note_read(slot)
         self.meter.hits += 1
+        recorder = self._recorder
+        if recorder is not None and slot.noted < recorder.tick:
+            slot.noted = recorder.hit(key, now, slot.cost, slot.priority, slot.usable_until)
         return entry
 
     def peek(self, key: str) -> Entry | None:
@@ -113,7 +134,8 @@ class MemoryTier:
             if slot is not None:
                 self._remove(slot)
             return
-        fresh_here_until = min(entry.fresh_until, self._clock() + self._ttl)
+        now = self._clock()
+        fresh_here_until = min(entry.fresh_until, now + self._ttl)
         if slot is None:
             slot = self._slots[key] = Slot(key, entry, cost, fresh_here_until)
             self._size += cost
@@ -122,6 +144,8 @@ class MemoryTier:
             self._size += cost - slot.cost
             self._policy.update(slot, cost, entry.priority)
             slot.entry, slot.fresh_here_until = entry, fresh_here_until
+        if self._recorder is not None:
+            slot.noted = self._recorder.put(key, now, cost, entry.priority, slot.usable_until)
         self.meter.writes += 1
         self._make_room()
 
@@ -134,6 +158,8 @@ class MemoryTier:
                 slot.entry, slot.fresh_here_until = slot.entry.made_stale(now), now
             else:
                 self._remove(slot)
+        if self._recorder is not None and not soft:
+            self._recorder.purge(None if selector.kind == "all" else [slot.key for slot in selected])
         return len(selected)
 
     def give_up_least(self) -> int:
@@ -153,6 +179,12 @@ class MemoryTier:
         self._max_size, self._max_items = max_size, max_items
         self._policy.resize(max_items, max_size)
         self._make_room()
+        if self._recorder is not None:
+            self._recorder.resize(max_size, max_items)
+
+    def curve(self) -> Curve | None:
+        """The hit rate at other sizes, by the requests so far; None where the profile turned that off."""
+        return None if self._recorder is None else self._recorder.curve(self._clock())
 
     def _make_room(self) -> None:
         while self._size > self._max_size or len(self._slots) > self._max_items:
@@ -180,5 +212,16 @@ def _policy(section: MemorySection) -> EvictionPolicy[Slot]:
             return Lru(section.max_items, section.max_size)
         case "adaptive":
             return Adaptive(section.max_items, section.max_size)
+        case _:
+            assert_never(section.algorithm)
+
+
+def _recorder(section: MemorySection, meter: TierMeter) -> Recorder:
+    match section.algorithm:
+        case "lru":
+            return Recorder(Lru[TwinNode], meter, section.max_items, section.max_size)
+        case "adaptive":
+            order = partial(Adaptive[TwinNode], sample=_TWIN_SAMPLE)
+            return Recorder(order, meter, section.max_items, section.max_size, price=_ADAPTIVE_PRICE)
         case _:
             assert_never(section.algorithm)

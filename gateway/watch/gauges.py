@@ -14,6 +14,7 @@ from gateway import __version__
 from gateway.pipeline.metered import Metered
 from gateway.profile.tiers import Cache
 from gateway.telemetry.metrics import Labels, Metric
+from gateway.tiers.curve import Curve
 from gateway.tiers.disk import DiskTier
 from gateway.tiers.memory import MemoryTier
 from gateway.upstream.policies import Policies
@@ -43,6 +44,8 @@ class UpstreamState:
     extra: int
     breaker_open: bool
     trips: int
+    batches: int = 0
+    batched: int = 0
 
 
 class Gauges:
@@ -98,6 +101,11 @@ class Gauges:
             )
         return states
 
+    def curves(self) -> dict[str, Curve]:
+        """What hit rate each tier would have at other sizes; nothing of one whose curve the profile turned off."""
+        curves = {tier.name: tier.curve() for tier in (self._memory, self._disk) if tier is not None}
+        return {name: curve for name, curve in curves.items() if curve is not None}
+
     def upstreams(self) -> dict[str, UpstreamState]:
         """Every upstream that is asked over a network or a pipe."""
         return {name: _added(policies) for name, policies in self._policies.items() if policies}
@@ -149,6 +157,8 @@ class Gauges:
             of_upstreams("gateway_upstream_throttled", "Requests that wait for a token (`rate_limit`)", "throttled"),
             of_upstreams("gateway_upstream_requests", "Requests sent for callers, each once", "requests", counter=True),
             of_upstreams("gateway_upstream_extra_requests", "Retries and hedges beside those", "extra", counter=True),
+            of_upstreams("gateway_upstream_batches", "Requests sent for several (`batch`)", "batches", counter=True),
+            of_upstreams("gateway_upstream_batched", "What those asked for", "batched", counter=True),
             of_upstreams(
                 "gateway_upstream_breaker_open", "1 while the breaker lets little or nothing through", "breaker_open"
             ),
@@ -175,6 +185,8 @@ def _added(policies: Sequence[Policies]) -> UpstreamState:
         sum(part.extra for part in parts),
         any(part.breaker.state != "closed" for part in parts),
         sum(part.breaker.trips for part in parts),
+        sum(part.batches for part in parts),
+        sum(part.batched for part in parts),
     )
 
 

@@ -78,7 +78,7 @@ class Warmer:
         self._catalogue = catalogue
         self._section = section
         self._clock = clock
-        self._total = sum(1 for _ in _calls(section))
+        self._total = sum(1 for _ in warm_calls(section))
         self._wanted = trio.Event()
         self._present: _Round | None = None
         self._next = _Round(self._total)
@@ -152,7 +152,7 @@ class Warmer:
         began = self._clock()
         if interval is not None:  # the next round is as long again, and the same call may be its last
             present.horizon = Horizon(began, began + interval + 2 * self._lasted)
-        waiting = _calls(self._section)
+        waiting = warm_calls(self._section)
         try:
             async with trio.open_nursery() as nursery:
                 for _ in range(self._section.concurrency):
@@ -184,7 +184,7 @@ class Warmer:
         return f"{tool} {arguments}: {problem}"
 
 
-def _calls(section: Warm) -> Iterator[tuple[str, dict[str, Any]]]:
+def warm_calls(section: Warm) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every tool with every combination of its arguments, in the order of the profile."""
     for call in section.calls:
         for values in itertools.product(*call.each.values()):

@@ -43,7 +43,7 @@ def faults(folder: Path, text: str) -> list[str]:
             '3:10: alerts.cpu.window: expected a window of metrics.resolution (5s) to metrics.history (1h), found "2h"',
         ),
         (
-            "[alerts.cpu]\nwindow = '1m'\nsustained = '5m'",
+            "[alerts.cpu]\nwindow = '2m'\nsustained = '5m'",
             "1:1: alerts.cpu: expected warning or critical, without which nothing is raised, found sustained and "
             "window alone",
         ),

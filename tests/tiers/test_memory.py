@@ -192,7 +192,7 @@ async def test_bookkeeping_stays_within_what_it_is_counted_as(
 ) -> None:
     """What an entry costs beyond its payload and key is no more than OVERHEAD, measured, in a full and busy tier."""
     count = 20_000
-    tier = memory(Clock(lambda: 0.0), max_items=count, max_size="1GB", algorithm=algorithm)
+    tier = memory(Clock(lambda: 0.0), max_items=count, max_size="1GB", algorithm=algorithm, curve=False)
     tags = ("tool:t", "strategy:s", "upstream:u")
     keys = [f"result:get_component_props@b5492bf846f4:{number:020d}" for number in range(2 * count)]
     payload = bytes(100)

@@ -38,11 +38,18 @@ def chart_routes(watching: Watching) -> Blueprint:
     @hide
     @validate_querystring(ChartQuery)
     async def chart(name: str, query_args: ChartQuery) -> Response:
-        from gateway.serving.admin.drawing import CHARTS, draw
+        from gateway.serving.admin.drawing import CHARTS, CURVES, draw, draw_curves
 
+        if name == CURVES:
+            curves = {
+                tier: [(point.factor, point.hit_rate) for point in curve.points] if curve.accesses else []
+                for tier, curve in watching.gauges.curves().items()
+            }
+            drawing = partial(draw_curves, curves, query_args.theme)
+            return svg(await trio.to_thread.run_sync(drawing, limiter=_DRAWING))
         if name not in CHARTS:
             return Response(
-                f"There is no chart {name[:40]}; there are {', '.join(CHARTS)}\n", 404, mimetype="text/plain"
+                f"There is no chart {name[:40]}; there are {', '.join((*CHARTS, CURVES))}\n", 404, mimetype="text/plain"
             )
         samples = watching.series.window(query_args.window).samples
         drawing = partial(draw, name, samples, query_args.theme)

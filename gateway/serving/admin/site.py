@@ -17,6 +17,7 @@ from gateway.assembly import Gateway
 from gateway.serving.admin.alerts import alert_routes
 from gateway.serving.admin.cache import cache_routes
 from gateway.serving.admin.charts import chart_routes
+from gateway.serving.admin.diagnosis import diagnosis_routes
 from gateway.serving.admin.metrics import metrics_routes
 from gateway.serving.admin.models import problem_of
 from gateway.serving.admin.overview import overview_routes
@@ -29,7 +30,6 @@ def build_site(gateway: Gateway, stop: trio.Event) -> ASGIFramework:
     """The site of `gateway`; it is not ready any more once `stop` is set."""
     site = QuartTrio("gateway.serving.admin")
     site.request_class = AdminRequest
-    cast("DefaultJSONProvider", site.json).sort_keys = False  # tiers and tools come in an order that says something
     site.config["RESPONSE_TIMEOUT"] = None  # Quart's minute cuts off an answer that is still made: warming, an export
     QuartSchema(
         site,
@@ -39,11 +39,13 @@ def build_site(gateway: Gateway, stop: trio.Event) -> ASGIFramework:
         redoc_ui_path=None,
         scalar_ui_path=None,
     )
+    cast("DefaultJSONProvider", site.json).sort_keys = False  # tiers and tools come in an order that says something
     site.register_blueprint(cache_routes(gateway))
     site.register_blueprint(metrics_routes(gateway.watching))
     site.register_blueprint(overview_routes(gateway, lambda: gateway.ready and not stop.is_set()))
     site.register_blueprint(alert_routes(gateway.watching.alerting))
     site.register_blueprint(chart_routes(gateway.watching))
+    site.register_blueprint(diagnosis_routes(gateway))
     site.register_blueprint(profile_routes(gateway.watching.profiler))
     site.register_blueprint(page_routes())
 

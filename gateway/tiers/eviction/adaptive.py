@@ -38,7 +38,8 @@ FIRST = STANCES[1]
 """S3-FIFO's own window, right for most; taken until something better is known."""
 
 SAMPLE = 384
-"""Most entries of a simulation: all four take 0.3 MB at most. More were hardly better, half as many a little worse."""
+"""Most entries of a simulation, unless told otherwise: all four take 0.3 MB at most. More were hardly better, half as
+many a little worse."""
 
 WIDEST = 2**31
 """Marks below this are sampled at first: half of the keys, as small caches need not spend their time on simulations."""
@@ -53,7 +54,8 @@ GHOSTS = 2
 class Adaptive(Generic[N]):
     """S3-FIFO's queues with LIRS's admission, in the stance that fits the present requests."""
 
-    def __init__(self, max_items: int, max_cost: int) -> None:
+    def __init__(self, max_items: int, max_cost: int, sample: int = SAMPLE) -> None:
+        self._sample = sample
         self._queues: Queues[N] = Queues(FIRST, max_items, max_cost, LEVELS, ghosts=0)
         self._planned = 0
         """For how many entries there are ghosts."""
@@ -73,7 +75,7 @@ class Adaptive(Generic[N]):
             node.state |= SAMPLED
             self._sampled[mark] = node
             self._asked.append(node.key)
-            if len(self._sampled) > SAMPLE:
+            if len(self._sampled) > self._sample:
                 self._sample_below(self._sampled_below // 2)
         self._queues.admit(node, mark)
         if len(self._asked) >= BATCH:
@@ -103,7 +105,7 @@ class Adaptive(Generic[N]):
     def victim(self) -> N:
         """Give up the entry that is worth least."""
         entries = self._queues.items
-        if entries > 2 * self._planned or (4 * entries < self._planned and self._planned > SAMPLE):
+        if entries > 2 * self._planned or (4 * entries < self._planned and self._planned > self._sample):
             self._plan()
         if self._rehearsals is None:
             self._rehearsals = self._fresh_rehearsals()

@@ -31,16 +31,19 @@ class _Batch:
 
 
 class Batcher:
-    """Joins requests. A batch runs in `tasks`, not in its callers' scopes.
+    """Joins requests. A batch runs in `tasks`, not in its callers' scopes; `sent` is told how many each stands for.
 
     The first request waits for others for at most the section's window, and a full batch goes at once. A caller that is
     cancelled takes nothing away from the others; a key that nobody waits for any more when the batch goes, stays out.
     """
 
-    def __init__(self, upstream: str, section: Section, ask: AskMany, tasks: trio.Nursery) -> None:
+    def __init__(
+        self, upstream: str, section: Section, ask: AskMany, tasks: trio.Nursery, sent: Callable[[int], None]
+    ) -> None:
         self._upstream = upstream
         self._section = section
         self._ask = ask
+        self._sent = sent
         self._tasks = tasks
         self._open: dict[Wanted, _Batch] = {}
 
@@ -84,6 +87,7 @@ class Batcher:
                 del self._open[group]
             keys = [key for text, key in batch.keys.items() if batch.waiting[text] > 0]
             if keys:
+                self._sent(len(keys))
                 batch.outcomes = await self._ask(group, keys)
         except Exception as error:  # it belongs to the callers; here it would end every other batch with it
             batch.outcomes = dict.fromkeys(batch.keys, error)

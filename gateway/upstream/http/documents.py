@@ -46,7 +46,7 @@ class HttpDocuments:
         self._batcher: Batcher | None = None
         if section.batch is not None:
             parts = BatchParts(section.batch, self._sender, self._reader)
-            self._batcher = Batcher(name, section.batch, parts.ask, tasks)
+            self._batcher = Batcher(name, section.batch, parts.ask, tasks, client.policies.batch_sent)
 
     async def fetch(self, wanted: Wanted, validators: Validators | None = None) -> Fetched:
         """What `wanted` names: one answer, all pages of it, or a part of one that was asked for together with others.

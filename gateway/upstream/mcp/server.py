@@ -62,11 +62,6 @@ class McpServer:
         return self.known.pins.live()
 
     @property
-    def connected(self) -> bool:
-        """Whether there is a session."""
-        return self._session is not None
-
-    @property
     def modern(self) -> bool:
         """Whether it speaks a revision in which answers say how long they hold; not known without a session."""
         return self._session is not None and self._session.modern
@@ -108,6 +103,11 @@ class McpServer:
     def _guard(self, kind: str, own: str) -> None:
         if own in self.known.pins.set_aside(kind):
             raise UpstreamRejected(self.name, set_aside_message(self.name, kind, own))
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a session."""
+        return self._session is not None
 
     async def wait_known(self, patience: float) -> None:
         """Wait until its definitions are known, for at most so many seconds; not for one that is not there."""

@@ -50,6 +50,10 @@ class PolicyStatistics:
     extra: int
     """Allowed beside those by the budget: retries and hedges."""
     breaker: BreakerStatistics
+    batches: int = 0
+    """Requests that were sent for several callers (`batch`)..."""
+    batched: int = 0
+    """...and what those asked for, each once."""
 
 
 class Policies:
@@ -69,6 +73,7 @@ class Policies:
         self._breaker = CircuitBreaker(upstream, section.breaker)
         self._budget = RetryBudget(section.retry_budget, section.retries)
         self._latencies = Latencies()
+        self._batches = self._batched = 0
 
     async def ask(self, attempt: Callable[[], Awaitable[T]], *, idempotent: bool, doing: Doing | None = None) -> T:
         """What `attempt` answers, within the section's `timeout`, all waits and tries together.
@@ -97,7 +102,14 @@ class Policies:
             self._budget.requests,
             self._budget.extra,
             self._breaker.statistics(trio.current_time()),
+            self._batches,
+            self._batched,
         )
+
+    def batch_sent(self, size: int) -> None:
+        """Note that a request stands for `size` of them."""
+        self._batches += 1
+        self._batched += size
 
     async def _try(self, ask: _Asking[T]) -> T:
         """One try, and its hedge."""

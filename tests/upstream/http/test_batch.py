@@ -38,7 +38,7 @@ class Source:
 @asynccontextmanager
 async def batcher(source: Source, **section: Any) -> AsyncIterator[Batcher]:
     async with trio.open_nursery() as tasks:
-        yield Batcher("api", Batch.model_validate({"parameter": "ids", **section}), source.ask, tasks)
+        yield Batcher("api", Batch.model_validate({"parameter": "ids", **section}), source.ask, tasks, lambda _: None)
         tasks.cancel_scope.cancel()
 
 

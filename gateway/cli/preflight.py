@@ -1,0 +1,72 @@
+"""`gateway check --preflight`: the list before a release."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from rich.console import Console
+from rich.table import Table
+
+from gateway.assembly import open_gateway
+from gateway.cli.run import FAILED
+from gateway.profile.loader import Loaded
+from gateway.profile.positions import KeyPath, dotted
+from gateway.watch.preflight.checks import CHECKS, secrets
+from gateway.watch.preflight.model import Point, Verdict
+from gateway.watch.preflight.probes import disk_room, report, upstreams
+
+_STYLES = {Verdict.PASS: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
+
+
+async def preflight(loaded: Loaded, *, strict: bool) -> int:
+    """Go through the list and print it; the exit code is 1 where a point fails (with `strict`, where one warns)."""
+    points = [point async for point in _points(loaded)]
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("", "point", "found", "line of the profile"):
+        table.add_column(column, overflow="fold")
+    for point in points:
+        found = f"{point.found}; {point.remedy}" if point.remedy else point.found
+        table.add_row(
+            f"[{_STYLES[point.verdict]}]{point.verdict.value}[/]",
+            point.name,
+            _plain(found),
+            _plain(_place(point, loaded)),
+        )
+    console = Console()
+    console.print(table)
+    counts = {verdict: sum(point.verdict is verdict for point in points) for verdict in Verdict}
+    console.print(
+        f"{loaded.name}: {', '.join(f'{number} {verdict.value}' for verdict, number in counts.items())}",
+        highlight=False,
+    )
+    return FAILED if counts[Verdict.FAIL] or (strict and counts[Verdict.WARN]) else 0
+
+
+async def _points(loaded: Loaded) -> AsyncIterator[Point]:
+    profile = loaded.profile
+    for check in CHECKS:
+        for point in check(profile):
+            yield point
+    for point in secrets(profile, loaded.written):
+        yield point
+    yield report(profile.preflight, "load")
+    yield report(profile.preflight, "soak")
+    yield disk_room(profile)
+    async with open_gateway(profile, ahead=False) as gateway:
+        servers = [server.name for server in gateway.catalogue.federation.servers if server.connected]
+        async for point in upstreams(profile, gateway.catalogue.documents, servers):
+            yield point
+
+
+def _place(point: Point, loaded: Loaded) -> str:
+    """Where the key, or what of it is nearest, is set."""
+    path: KeyPath = point.key
+    while path:
+        if path in loaded.origins:
+            return f"{loaded.origins[path].label} {dotted(point.key)}"
+        path = path[:-1]
+    return f"default {dotted(point.key)}"
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", r"\[")

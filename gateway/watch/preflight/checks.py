@@ -1,0 +1,207 @@
+"""The points that the profile alone decides. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from gateway.profile.addresses import host
+from gateway.profile.positions import KeyPath
+from gateway.profile.profile import Profile
+from gateway.profile.units import format_duration, format_ratio, format_size
+from gateway.profile.upstreams.http import HttpUpstream
+from gateway.profile.upstreams.policies import Politeness
+from gateway.watch.alerts.numbers import watched
+from gateway.watch.preflight.model import Point, failed, passed, warned
+
+Check = Callable[[Profile], Iterator[Point]]
+
+_IMPORTANT_ALERTS = ("response_time", "error_rate", "hit_rate", "memory")
+_SECRET_WORDS = ("authorization", "cookie", "token", "api-key", "apikey", "secret", "password")
+
+
+def cache(profile: Profile) -> Iterator[Point]:
+    """Whether there are tiers, and strategies that let them help."""
+    tiers = profile.cache
+    if tiers.memory.enabled and tiers.disk.enabled:
+        found = f"memory of {format_size(tiers.memory.max_size)}, disk of {format_size(tiers.disk.max_size)}"
+        yield passed("cache", found, "cache")
+    elif tiers.memory.enabled or tiers.disk.enabled:
+        only, missing = ("memory", "disk") if tiers.memory.enabled else ("disk", "memory")
+        yield warned("cache", f"only the {only} tier is on", f"turn cache.{missing} on", "cache", missing, "enabled")
+    else:
+        yield failed("cache", "both tiers are off", "turn cache.memory and cache.disk on", "cache", "memory", "enabled")
+
+
+def memory_limits(profile: Profile) -> Iterator[Point]:
+    """Whether the process gives up entries well before something else ends it."""
+    monitor, tier = profile.monitors.memory, profile.cache.memory
+    room = monitor.warning - (tier.max_size if tier.enabled else 0)
+    if room >= 100_000_000:
+        found = f"entries are given up from {format_size(monitor.warning)} on, beside a tier of "
+        yield passed("memory limits", found + format_size(tier.max_size), "monitors", "memory", "warning")
+    else:
+        yield failed(
+            "memory limits",
+            f"the memory tier may take {format_size(tier.max_size)}, and from {format_size(monitor.warning)} on "
+            "entries are given up: it would never be full",
+            "let monitors.memory.warning be at least 100MB above cache.memory.max_size",
+            *("monitors", "memory", "warning"),
+        )
+
+
+def pools(profile: Profile) -> Iterator[Point]:
+    """Whether requests to upstreams are bounded by what the pool carries."""
+    for name, section in profile.upstreams.items():
+        if isinstance(section, Politeness) and section.max_concurrent > section.pool.max_connections * 10:
+            yield warned(
+                "pools",
+                f"{name}: {section.max_concurrent} requests at once over {section.pool.max_connections} connections",
+                f"raise upstreams.{name}.pool.max_connections, or lower max_concurrent",
+                *("upstreams", name, "pool", "max_connections"),
+            )
+            return
+    pool = profile.upstream_defaults.pool
+    found = (
+        f"{pool.max_connections} connections a host, {pool.max_keepalive} kept for {format_duration(pool.keepalive)}"
+    )
+    yield passed("pools", found, "upstream_defaults", "pool")
+
+
+def compression(profile: Profile) -> Iterator[Point]:
+    """Whether the disk tier compresses what is worth it."""
+    disk = profile.cache.disk
+    if disk.enabled and disk.compression_threshold > 100_000:
+        yield warned(
+            "compression",
+            f"only entries above {format_size(disk.compression_threshold)} are compressed",
+            "most entries are smaller: 1KB is a good threshold",
+            *("cache", "disk", "compression_threshold"),
+        )
+    else:
+        found = f"entries above {format_size(disk.compression_threshold)} where that saves "
+        key = ("cache", "disk", "compression_threshold")
+        yield passed("compression", found + format_ratio(disk.compression_gain), *key)
+
+
+def batching(profile: Profile) -> Iterator[Point]:
+    """Whether what can go together does."""
+    http = {name: each for name, each in profile.upstreams.items() if isinstance(each, HttpUpstream)}
+    batched = [name for name, each in http.items() if each.batch is not None]
+    for name in batched:
+        batch = http[name].batch
+        if batch is not None and batch.window > 0.25:
+            yield warned(
+                "batching",
+                f"{name}: each request waits {format_duration(batch.window)} for others",
+                "50ms is what callers hardly notice",
+                *("upstreams", name, "batch", "window"),
+            )
+            return
+    found = (
+        f"batches: {', '.join(batched)}" if batched else "no upstream declares batches; equal requests are one anyway"
+    )
+    yield passed("batching", found, "upstreams")
+
+
+def monitoring(profile: Profile) -> Iterator[Point]:
+    """Whether somebody can look."""
+    if not profile.admin.enabled:
+        yield failed("monitoring", "the admin site is off: no metrics, no health", "turn it on", "admin", "enabled")
+    else:
+        found = f"/metrics, /healthz and the dashboard at {', '.join(profile.admin.bind)}"
+        yield passed("monitoring", found, "admin", "bind")
+
+
+def alerts(profile: Profile) -> Iterator[Point]:
+    """Whether somebody is told."""
+    raised = watched(profile.alerts)
+    missing = [name for name in _IMPORTANT_ALERTS if name not in raised]
+    told = profile.notifications
+    if missing:
+        remedy = f"set alerts.{missing[0]}.warning"
+        yield failed("alerts", f"nothing is raised for {', '.join(missing)}", remedy, "alerts", missing[0])
+    elif told.webhook is None and told.command is None and profile.opentelemetry.endpoint is None:
+        found = f"{len(raised)} alerts, which only the log, /metrics and the dashboard tell"
+        yield warned("alerts", found, "set notifications.webhook or notifications.command", "notifications")
+    else:
+        yield passed("alerts", f"{len(raised)} alerts", "alerts")
+
+
+def error_handling(profile: Profile) -> Iterator[Point]:
+    """Whether an upstream that fails is survived."""
+    strict = [name for name, each in profile.strategies.items() if each.stale_if_error == 0 and _used(profile, name)]
+    bold = [
+        name
+        for name, each in profile.upstreams.items()
+        if isinstance(each, Politeness) and (not each.breaker.enabled or each.retry_budget > 0.5)
+    ]
+    if bold:
+        key = ("upstreams", bold[0], "breaker", "enabled")
+        found = f"{', '.join(bold)}: no breaker, or retries beyond half of the requests: an outage is made worse"
+        yield failed("error handling", found, "turn the breaker on, and keep retry_budget at 20%", *key)
+    elif strict:
+        found = f"under {', '.join(strict)} nothing stands in for an upstream that fails"
+        remedy = f'set strategies.{strict[0]}.stale_if_error = "24h"'
+        yield warned("error handling", found, remedy, "strategies", strict[0], "stale_if_error")
+    else:
+        found = "retries within a budget, breakers, and old answers that stand in"
+        yield passed("error handling", found, "upstream_defaults", "breaker")
+
+
+def logging(profile: Profile) -> Iterator[Point]:
+    """Whether the log suits a server."""
+    section = profile.logging
+    if section.level == "debug":
+        yield warned("logging", "every detail is logged", 'level = "info" is enough', "logging", "level")
+    elif section.format == "console":
+        yield warned("logging", "lines are made for people", 'format = "json" can be searched', "logging", "format")
+    else:
+        yield passed("logging", f"{section.format}, from {section.level} on", "logging", "format")
+
+
+def secrets(profile: Profile, written: Mapping[KeyPath, str]) -> Iterator[Point]:
+    """Whether what looks like a credential comes from one."""
+    for name, upstream in profile.upstreams.items():
+        for header in getattr(upstream, "headers", {}):
+            path = ("upstreams", name, "headers", header)
+            if any(word in header.lower() for word in _SECRET_WORDS) and "${credential:" not in written.get(path, ""):
+                remedy = f'write "${{credential:NAME}}" there, and give the gateway the credential {header}'
+                yield failed("secrets", f"the header {header} of {name} stands in the profile", remedy, *path)
+                return
+    yield passed("secrets", "no credential stands in the profile", "upstreams")
+
+
+def authentication(profile: Profile) -> Iterator[Point]:
+    """Whether strangers are kept out."""
+    public = [bind for bind in profile.server.bind if not host(bind).is_loopback]
+    admin = [bind for bind in profile.admin.bind if profile.admin.enabled and not host(bind).is_loopback]
+    if admin:
+        found = f"whoever reaches {admin[0]} can purge the cache"
+        yield failed("authentication", found, "bind the admin site to 127.0.0.1", "admin", "bind")
+    elif public:
+        found = f"whoever reaches {public[0]} is answered: the gateway itself asks nobody who they are"
+        remedy = "let a proxy in front ask, and bind to 127.0.0.1"
+        yield warned("authentication", found, remedy, "server", "bind")
+    else:
+        yield passed(
+            "authentication", "only this machine reaches it; a proxy in front decides who else", "server", "bind"
+        )
+
+
+CHECKS: tuple[Check, ...] = (
+    cache,
+    memory_limits,
+    pools,
+    compression,
+    batching,
+    monitoring,
+    alerts,
+    error_handling,
+    logging,
+    authentication,
+)
+"""Those that need nothing but the profile."""
+
+
+def _used(profile: Profile, strategy: str) -> bool:
+    return any(tool.strategy == strategy and tool.annotations.read_only for tool in profile.tools.values())

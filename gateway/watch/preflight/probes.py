@@ -1,0 +1,125 @@
+"""The points that the machine and the network decide: reports, disk room, upstreams."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Collection
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+import psutil
+import trio
+
+from gateway.catalogue.documents import Documents, Reading
+from gateway.errors import GatewayError
+from gateway.pipeline.model import Policy
+from gateway.printable import printable
+from gateway.profile.preflight import Preflight
+from gateway.profile.profile import Profile
+from gateway.profile.units import format_duration, format_size
+from gateway.profile.upstreams import Upstream
+from gateway.profile.upstreams.files import FilesUpstream
+from gateway.profile.upstreams.http import HttpUpstream
+from gateway.profile.upstreams.mcp import McpUpstream
+from gateway.profile.upstreams.npm import NpmUpstream
+from gateway.profile.upstreams.search import SearchUpstream
+from gateway.watch.preflight.model import Point, failed, passed, warned
+
+_NOW = Policy("preflight", ttl=1.0).at_most(0.0)
+"""What was kept says nothing of whether an upstream can be reached."""
+
+
+def report(section: Preflight, kind: str) -> Point:
+    """The report of a load test ("load") or of a test for leaks ("soak"): there, of that kind, young, and good."""
+    name = {"load": "load test", "soak": "leak test"}[kind]
+    key = ("preflight", f"{kind}_report")
+    place: str | None = getattr(section, key[1])
+    remedy = f"run `gateway {kind} --report FILE` and name the file in {'.'.join(key)}"
+    if place is None:
+        return warned(name, "none is named", remedy, *key)
+    try:
+        about: Any = orjson.loads(Path(place).read_bytes())
+        finished, good = float(about["finished_at"]), bool(about["passed"])
+        if about["kind"] != kind:
+            return failed(
+                name, f"{place} is the report of something else ({printable(str(about['kind']))})", remedy, *key
+            )
+    except OSError as error:
+        return failed(name, f"{place} can't be read: {error.strerror or error}", remedy, *key)
+    except (ValueError, KeyError, TypeError):
+        return failed(name, f"{place} is no report of this kind", remedy, *key)
+    age = max(0.0, time.time() - finished)
+    said = f"{printable(str(about.get('summary', '')), 300)} ({format_duration(round(age))} ago)".strip()
+    if not good:
+        return failed(name, f"it did not pass: {said}", "see what failed, and run it again", *key)
+    if age > section.max_age:
+        limit = format_duration(section.max_age)
+        return warned(name, f"it passed, but is older than {limit}: {said}", "run it again", *key)
+    return passed(name, said, *key)
+
+
+def disk_room(profile: Profile) -> Point:
+    """Whether the disk tier can become as large as it may."""
+    disk, key = profile.cache.disk, ("cache", "disk", "max_size")
+    if not disk.enabled:
+        return passed("disk room", "there is no disk tier", "cache", "disk", "enabled")
+    folder = Path(disk.path).expanduser().absolute().parent
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        free = psutil.disk_usage(str(folder)).free
+    except OSError as error:
+        return failed("disk room", f"{folder} can't be used: {error.strerror or error}", "see cache.disk.path", *key)
+    file = Path(disk.path).expanduser()
+    needed = disk.max_size + profile.preflight.disk_room - (file.stat().st_size if file.exists() else 0)
+    found = f"{free / 1e9:.1f} GB are free in {folder}, the tier may take {format_size(disk.max_size)}"
+    if free < needed:
+        return failed("disk room", found, "make room, or lower cache.disk.max_size", *key)
+    return passed("disk room", found, *key)
+
+
+async def upstreams(profile: Profile, documents: Documents, servers: Collection[str]) -> AsyncIterator[Point]:
+    """Whether each upstream can be reached now; `servers` are the MCP servers that there is a session with."""
+    for name, section in profile.upstreams.items():
+        key = ("upstreams", name)
+        label = f"upstream {name}"
+        problem: str | None = f"no answer within {format_duration(profile.preflight.patience)}"
+        with trio.move_on_after(profile.preflight.patience):
+            problem = await _unreachable(name, section, documents, servers)
+        if problem is None:
+            yield passed(label, "it answers", *key)
+        else:
+            yield failed(label, printable(problem, 400), f"see upstreams.{name}", *key)
+
+
+async def _unreachable(name: str, section: Upstream, documents: Documents, servers: Collection[str]) -> str | None:
+    """Why it can't be reached; None if it can."""
+    match section:
+        case SearchUpstream():
+            return None  # it is made of another one
+        case McpUpstream():
+            return None if name in servers else "there is no session with it"
+        case FilesUpstream():
+            root = await trio.Path(section.root).expanduser()
+            return None if await root.is_dir() else f"{section.root} is no folder"
+        case HttpUpstream() if section.versions is None:
+            return await _no_connection(section.base_url)
+        case NpmUpstream() | HttpUpstream():
+            try:
+                await documents.releases(name, Reading(_NOW))
+            except GatewayError as error:
+                return str(error)
+            return None
+
+
+async def _no_connection(url: str) -> str | None:
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        stream = await trio.open_tcp_stream(parts.hostname or "", port)
+    except OSError as error:
+        return f"no connection to {parts.hostname}:{port}: {error}"
+    await stream.aclose()
+    return None
