@@ -6,7 +6,6 @@ catalogue; the same run measures all of them, so that the ratio holds on any mac
 
 from __future__ import annotations
 
-import statistics
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,8 +19,8 @@ from gateway.telemetry.telemetry import Telemetry
 from tests.catalogue.rig import open_rig
 from tests.fakes.upstream import FakeUpstream
 
-_TIMES = 20_000
-_ROUNDS = 15
+_TIMES = 5_000
+_ROUNDS = 40
 _TOOL = """
 [tools.item]
 description = "An item."
@@ -35,7 +34,7 @@ path = "items/{number}"
 
 
 def _nanoseconds(measured: Callable[[], None], empty: Callable[[], None]) -> float:
-    """The median of a call, without that of a call that does nothing."""
+    """The least of a call, which nothing else on the machine disturbed, without that of a call that does nothing."""
 
     def one(call: Callable[[], None]) -> float:
         began = perf_counter()
@@ -43,7 +42,7 @@ def _nanoseconds(measured: Callable[[], None], empty: Callable[[], None]) -> flo
             call()
         return (perf_counter() - began) / _TIMES * 1e9
 
-    return statistics.median(one(measured) - one(empty) for _ in range(_ROUNDS))
+    return min(one(measured) for _ in range(_ROUNDS)) - min(one(empty) for _ in range(_ROUNDS))
 
 
 def _nothing() -> None:
@@ -72,10 +71,10 @@ async def hit(folder: Path) -> float:
         times = []
         for _ in range(_ROUNDS):
             began = perf_counter()
-            for _ in range(1000):
+            for _ in range(200):
                 await rig.catalogue.call("item", {"number": 1})
-            times.append((perf_counter() - began) / 1000 * 1e9)
-    return statistics.median(times)
+            times.append((perf_counter() - began) / 200 * 1e9)
+    return min(times)
 
 
 def main() -> None:
