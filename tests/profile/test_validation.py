@@ -146,8 +146,8 @@ def test_unknown_keys(folder: Folder) -> None:
     """An unknown key is told at the key, with the ones there are and the one that was probably meant."""
     (fault,) = folder.faults("[cache.memory]\nmax_sise = '1MB'")
     assert str(fault) == (
-        "p.toml:2:1: cache.memory.max_sise: expected one of the keys enabled, max_size, max_items, ttl or algorithm, "
-        'found "max_sise"\n'
+        "p.toml:2:1: cache.memory.max_sise: expected one of the keys enabled, max_size, max_items, ttl, algorithm or "
+        'curve, found "max_sise"\n'
         "     2 | max_sise = '1MB'\n"
         "       | ^\n"
         "         did you mean max_size?"
