@@ -67,6 +67,7 @@ app.command(
     "gateway.cli.profile_cpu:profile_cpu", name="profile-cpu", help="Record what a running gateway spends its time on."
 )
 app.command("gateway.cli.soak:soak", name="soak", help="Put load on a running gateway and see whether anything grows.")
+app.command("gateway.cli.load:load", name="load", help="Put load on an MCP server and see how well it answers.")
 app.command("gateway.cli.report:report", name="report", help="Write how a running gateway does into one HTML file.")
 app.command("gateway.cli.grafana:grafana", name="grafana", help="Print a dashboard for Grafana.")
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -84,6 +85,7 @@ COMMANDS = (
     "top",
     "profile-cpu",
     "soak",
+    "load",
     "report",
     "grafana",
 )

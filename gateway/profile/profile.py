@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.profile.alerts import Alerts, Notifications
 from gateway.profile.federation import Federation
+from gateway.profile.load import Load
 from gateway.profile.offers import Prompt, Resource
 from gateway.profile.preflight import Preflight
 from gateway.profile.section import Json, Name, Section
@@ -58,5 +59,7 @@ class Profile(Section):
     """From where on a number is bad."""
     preflight: Preflight = Preflight()
     """What has to be there before a release."""
+    load: Load = Load()
+    """What a load test asks."""
     notifications: Notifications = Notifications()
     """Who is told of an alert."""
