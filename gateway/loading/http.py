@@ -315,7 +315,8 @@ async def _era(address: Address, patience: float) -> Era:
         replies.append(reply)
     last = replies[-1]
     told = f"{last.error}: {last.detail}" if last.detail else last.error
-    raise GatewayError(f"{address.url} does not answer as an MCP server: {told}")
+    problem = "can't be reached" if last.error == UNREACHABLE else "does not answer as an MCP server"
+    raise GatewayError(f"{address.url} {problem}: {told}")
 
 
 def _reason(error: BaseException) -> str:
@@ -324,6 +325,8 @@ def _reason(error: BaseException) -> str:
     while cause is not None:
         if isinstance(cause, BaseExceptionGroup):
             cause = cause.exceptions[0]
+        elif isinstance(cause, ssl.SSLError):
+            break
         elif isinstance(cause, OSError) and cause.errno is not None and cause.errno in errno.errorcode:
             return os.strerror(cause.errno)  # trio's own text repeats the address
         elif cause.__cause__ is None:
