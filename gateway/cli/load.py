@@ -24,12 +24,12 @@ from gateway.cli.options import DEFAULT_PROFILE, Overrides, ProfileName
 from gateway.cli.run import FAILED, INTERRUPTED, run
 from gateway.cli.run import load as load_profile
 from gateway.errors import GatewayError
-from gateway.loading.http import open_http
 from gateway.loading.mix import Mix, mix_of, uniform_mix
 from gateway.loading.model import Target
+from gateway.loading.opening import open_http
+from gateway.loading.process import open_stdio
 from gateway.loading.result import Result, result_of
 from gateway.loading.running import LoadTest
-from gateway.loading.stdio import open_stdio
 from gateway.loading.verdict import verdict
 from gateway.profile.profile import Profile
 from gateway.serving.hosts import reachable

@@ -24,7 +24,7 @@ _POINTS = 120
 def histogram_chart(result: Result, theme: Theme) -> str:
     """How many requests took how long."""
     chart = pygal.Bar(show_legend=False, x_label_rotation=45, **_look(theme))
-    chart.x_labels = [spelled(bucket.up_to) for bucket in result.histogram]
+    chart.x_labels = _few([spelled(bucket.up_to) for bucket in result.histogram], 16)
     chart.add("requests", [bucket.count for bucket in result.histogram])
     return _address(chart, "How many took how long")
 
@@ -33,7 +33,7 @@ def rate_chart(result: Result, theme: Theme) -> str:
     """Successes and failures, second by second."""
     chart = pygal.Line(show_dots=False, **_look(theme))
     at, succeeded, failed = _columns(result, ("succeeded", "failed"))
-    chart.x_labels = _few(at)
+    chart.x_labels = _few([f"{second:.0f} s" for second in at], 6)
     chart.add("succeeded", succeeded)
     if any(failed):
         chart.add("failed", failed)
@@ -45,7 +45,7 @@ def latency_chart(result: Result, theme: Theme) -> str:
     chart = pygal.Line(show_dots=False, **_look(theme))
     chart.config.value_formatter = spelled
     at, p50, p99 = _columns(result, ("p50", "p99"))
-    chart.x_labels = _few(at)
+    chart.x_labels = _few([f"{second:.0f} s" for second in at], 6)
     chart.add("p50", p50)
     chart.add("p99", p99)
     return _address(chart, "Latency over time")
@@ -59,9 +59,10 @@ def _columns(result: Result, names: Sequence[str]) -> list[list[float]]:
     return [[float(group[0].at) for group in groups], *means]
 
 
-def _few(at: Sequence[float]) -> list[str]:
-    step = -(-len(at) // 6) or 1
-    return [f"{second:.0f} s" if index % step == 0 else "" for index, second in enumerate(at)]
+def _few(labels: Sequence[str], most: int) -> list[str]:
+    """The labels, all but `most` of them empty: more overlap."""
+    step = -(-len(labels) // most) or 1
+    return [label if index % step == 0 else "" for index, label in enumerate(labels)]
 
 
 def _address(chart: Any, title: str) -> str:

@@ -24,6 +24,8 @@ from gateway.profile.load import Load
 _EACH = 0.25
 """Seconds between two looks."""
 _BAR = 40
+_PROGRESS = 20
+"""Characters of the bar, beside which the rest of the line fits on 80."""
 _ROWS = 24
 """Lines of the histogram at most."""
 SHARES = {"p50": "p50", "p90": "p90", "p95": "p95", "p99": "p99", "p99_9": "p99.9"}
@@ -45,13 +47,13 @@ def _progress(test: LoadTest, load: Load, rate: float) -> Text:
     shares = [test.elapsed / load.seconds] if load.seconds else []
     shares += [test.made / load.requests] if load.requests else []
     share = min(1.0, max(shares, default=0.0))
-    latency, failed = test.tally.latency(), test.tally.failed
-    filled = round(share * _BAR)
+    failed = test.tally.failed
+    filled = round(share * _PROGRESS)
     return Text.assemble(
         ("━" * filled, "green"),
-        ("━" * (_BAR - filled), "dim"),
+        ("━" * (_PROGRESS - filled), "dim"),
         f" {share:4.0%}  {test.elapsed:.0f} s  {test.made:,} requests  {rate:,.0f}/s  "
-        f"p50 {spelled(latency.percentile(0.5))}  p99 {spelled(latency.percentile(0.99))}  ",
+        f"p99 {spelled(test.tally.latency().percentile(0.99))}  ",
         (f"{failed:,} failed", "bold red" if failed else "dim"),
     )
 
@@ -93,7 +95,7 @@ def _numbers(result: Result) -> Table:
 def _row(numbers: dict[str, str]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in numbers:
-        table.add_column(name, justify="right", min_width=9)
+        table.add_column(name, justify="right")
     table.add_row(*numbers.values())
     return table
 
@@ -109,9 +111,9 @@ def _errors(result: Result) -> Table:
 
 def _tools(result: Result) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("tool", min_width=24)
+    table.add_column("tool", overflow="fold")
     for column in ("requests", "failed", "p50", "p95", "p99", "max"):
-        table.add_column(column, justify="right", min_width=8)
+        table.add_column(column, justify="right", no_wrap=True)
     for name, tool in result.tools.items():
         latency = tool.latency
         times = (spelled(value) for value in (latency.p50, latency.p95, latency.p99, latency.max))

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import itertools
-import os
-import ssl
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, cast
-from urllib.parse import urlsplit
 
 import trio
 
-from gateway.errors import GatewayError
+from gateway.loading.address import Address, reason
 from gateway.loading.exchange import BadAnswer, Exchange
 from gateway.loading.model import CLOSED, INVALID, REFUSED, RESET, UNREACHABLE, Call, Era, Reply
 from gateway.loading.transport import Transport, connected
@@ -25,7 +18,6 @@ from gateway.loading.wire import (
     answer_to,
     call_body,
     discover_body,
-    header_value,
     initialize_body,
     judged,
 )
@@ -43,37 +35,6 @@ class _Lost(Exception):
         self.kind = kind
         self.detail = detail
         super().__init__(kind)
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where to ask, as it was said and as it was found."""
-
-    url: str
-    host: str
-    """Of the header Host."""
-    path: str
-    family: int
-    address: tuple[str, int]
-    tls: tuple[ssl.SSLContext, str] | None
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    def head(self, era: Era, method: str, name: str | None) -> bytes:
-        """The headers of a request that are the same each time, up to its length."""
-        lines = {
-            "Host": self.host,
-            "Accept": "application/json, text/event-stream",
-            "Content-Type": "application/json",
-            "User-Agent": "gateway-load",
-            **self.headers,
-        }
-        if era == "modern":
-            lines |= {"MCP-Protocol-Version": VERSIONS[era], "Mcp-Method": method}
-            lines |= {} if name is None else {"Mcp-Name": header_value(name)}
-        elif method != "initialize":
-            lines["MCP-Protocol-Version"] = VERSIONS[era]
-        said = "".join(f"{key}: {value}\r\n" for key, value in lines.items())
-        return f"POST {self.path} HTTP/1.1\r\n{said}".encode("latin-1")
 
 
 @dataclass(slots=True, eq=False)
@@ -227,7 +188,7 @@ class HttpClient:
         except BadAnswer as error:
             raise _Lost(INVALID, f"no HTTP: {error}") from None
         except (OSError, trio.BrokenResourceError) as error:
-            raise _Lost(RESET, _reason(error)) from None
+            raise _Lost(RESET, reason(error)) from None
         self._last = trio.current_time()
         if not exchange.keep_alive:
             self._drop()
@@ -243,7 +204,7 @@ class HttpClient:
             except ConnectionResetError:
                 raise _Lost(RESET) from None
             except (OSError, trio.BrokenResourceError) as error:
-                raise _Lost(UNREACHABLE, _reason(error)) from None
+                raise _Lost(UNREACHABLE, reason(error)) from None
             self._exchange = Exchange()
             self._last = trio.current_time()
         return self._transport
@@ -252,85 +213,3 @@ class HttpClient:
         if self._transport is not None:
             self._transport.close()
             self._transport = None
-
-
-@asynccontextmanager
-async def open_http(
-    url: str, era: Era | None, *, headers: Mapping[str, str], ca: str | None, patience: float
-) -> AsyncIterator[HttpTarget]:
-    """The server at `url`, once it was reached; where no era is named, the one that it speaks.
-
-    Raises GatewayError with a sentence where it can't be reached, or speaks no MCP within `patience` seconds.
-    """
-    address: Address | None = None
-    with trio.move_on_after(patience):
-        address = await _found(url, headers, ca)
-    if address is None:
-        raise GatewayError(f"{url} can't be reached: no connection within {patience:g} s")
-    yield HttpTarget(address, era or await _era(address, patience))
-
-
-async def _found(url: str, headers: Mapping[str, str], ca: str | None) -> Address:
-    """The address behind a URL: its name is looked up once, and the first address that answers is used."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise GatewayError(f"{url} is no address: {error}") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or not url.isascii() or not url.isprintable():
-        raise GatewayError(f"expected an address such as http://127.0.0.1:8765/mcp, found {url!r}")
-    if "@" in parts.netloc:
-        raise GatewayError("an address that holds a password would end up in the report; use --header Authorization=…")
-    host, secure = parts.hostname, parts.scheme == "https"
-    try:
-        stream = await trio.open_tcp_stream(host, port or (443 if secure else 80))
-    except OSError as error:
-        raise GatewayError(f"{url} can't be reached: {_reason(error)}") from None
-    name = stream.socket.getpeername()
-    family = int(stream.socket.family)
-    await stream.aclose()
-    tls = (_context(ca), host) if secure else None
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Address(url, parts.netloc, path.replace(" ", "%20"), family, cast("tuple[str, int]", name), tls, headers)
-
-
-def _context(ca: str | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=ca)
-    except OSError as error:  # an SSLError, too
-        raise GatewayError(f"{ca} can't be used: {error.strerror or error}") from None
-
-
-async def _era(address: Address, patience: float) -> Era:
-    replies: list[Reply] = []
-    eras: tuple[Era, ...] = ("modern", "handshake")
-    for era in eras:
-        reply = Reply(0, f"no answer within {patience:g} s")
-        client = HttpTarget(address, era).client()
-        with trio.move_on_after(patience):
-            reply = await client.probe(era)
-        await client.aclose()
-        if reply.error is None:
-            return era
-        replies.append(reply)
-    last = replies[-1]
-    told = f"{last.error}: {last.detail}" if last.detail else last.error
-    problem = "can't be reached" if last.error == UNREACHABLE else "does not answer as an MCP server"
-    raise GatewayError(f"{address.url} {problem}: {told}")
-
-
-def _reason(error: BaseException) -> str:
-    """The first thing that a person can use: trio's own errors hold the system's as a cause, in a group."""
-    cause: Any = error
-    while cause is not None:
-        if isinstance(cause, BaseExceptionGroup):
-            cause = cause.exceptions[0]
-        elif isinstance(cause, ssl.SSLError):
-            break
-        elif isinstance(cause, OSError) and cause.errno is not None and cause.errno in errno.errorcode:
-            return os.strerror(cause.errno)  # trio's own text repeats the address
-        elif cause.__cause__ is None:
-            break
-        else:
-            cause = cause.__cause__
-    return str(cause) or type(cause).__name__

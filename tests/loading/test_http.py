@@ -9,8 +9,9 @@ import pytest
 import trio
 
 from gateway.errors import GatewayError
-from gateway.loading.http import HttpTarget, open_http
+from gateway.loading.http import HttpTarget
 from gateway.loading.model import Call, Reply
+from gateway.loading.opening import open_http
 from tests.fakes.http_server import HttpServer, Request, Script, answer, cut_off
 from tests.loading.certificate import server_context
 

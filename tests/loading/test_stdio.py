@@ -10,7 +10,7 @@ import trio
 
 from gateway.errors import GatewayError
 from gateway.loading.model import Call, Reply
-from gateway.loading.stdio import open_stdio
+from gateway.loading.process import open_stdio
 from tests.fakes import load_child
 
 
