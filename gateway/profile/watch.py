@@ -10,7 +10,7 @@ from gateway.profile.section import Section, expected, matching
 from gateway.profile.units import Duration, Ratio, Size, format_duration, format_size
 
 _MOST_SAMPLES = 7200
-"""Each takes some hundred bytes."""
+"""Each takes some thousand bytes."""
 
 
 class Metrics(Section):

@@ -76,7 +76,7 @@ class Sampler:
             Sample(
                 self._clock(),
                 seconds,
-                combined(requests.values()),
+                combined(requests.values()).packed(),
                 _counted(requests, self._telemetry.requests, "outcome"),
                 {name: _tier(state, before.tier_states.get(name)) for name, state in now.tier_states.items()},
                 self._upstreams(now, before),
@@ -90,7 +90,7 @@ class Sampler:
         samples = {}
         for name in {labels[0] for labels in now.upstreams} | set(now.upstream_states):
             own = {labels: timing for labels, timing in asked.items() if labels[0] == name}
-            timings, outcomes = combined(own.values()), _counted(own, self._telemetry.upstreams, "outcome")
+            timings, outcomes = combined(own.values()).packed(), _counted(own, self._telemetry.upstreams, "outcome")
             samples[name] = _upstream(
                 timings, outcomes, now.upstream_states.get(name), before.upstream_states.get(name)
             )
