@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 from gateway.assembly.ahead import look_at_files_again, new_definitions, start_working_ahead
+from gateway.assembly.collector import open_tracing
 from gateway.assembly.gateway import Gateway
 from gateway.assembly.monitors import open_watching, start_monitors
 from gateway.assembly.nurseries import cancelled_at_the_end, finished_at_the_end
@@ -41,6 +42,7 @@ async def open_gateway(
     """
     async with AsyncExitStack() as stack:
         clock, telemetry = Clock(), Telemetry()
+        await open_tracing(stack, profile)
         memory = MemoryTier(profile.cache.memory, clock) if profile.cache.memory.enabled else None
         disk = await open_disk(stack, profile, clock, telemetry)
         downloads = await stack.enter_async_context(cancelled_at_the_end())

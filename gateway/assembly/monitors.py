@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
 
+from gateway.assembly.collector import start_sending
 from gateway.assembly.gateway import Gateway
 from gateway.assembly.nurseries import cancelled_at_the_end
 from gateway.pipeline.clock import Clock
@@ -23,9 +23,6 @@ from gateway.watch.profiling.profiler import StackProfiler
 from gateway.watch.sampling import Sampler
 from gateway.watch.supervision import Supervised
 from gateway.watch.watching import Watching
-
-if TYPE_CHECKING:
-    pass
 
 
 async def open_watching(
@@ -77,3 +74,4 @@ async def start_monitors(stack: AsyncExitStack, gateway: Gateway) -> None:
     monitors |= {monitor.kind: monitor.run for monitor in watched.standing}
     for name, service in monitors.items():
         await services.start(Supervised(name, service, telemetry).run)
+    await start_sending(services, gateway.profile, watched, telemetry)

@@ -212,7 +212,7 @@ class Pipeline:
         return best
 
     async def _load(self, request: Request, stale: Entry | None, since: int) -> Entry:
-        with self._purges.load() as generation:
+        with span("load"), self._purges.load() as generation:
             if generation != since:  # what was found before a purge is not to come back by a 304 (not modified)
                 stale = None
             try:

@@ -24,6 +24,8 @@ from gateway.serving.hosts import HostCheck, answer
 from gateway.serving.mcp_server import build_server
 from gateway.serving.notify import Notifier
 from gateway.serving.sockets import address_of, bind
+from gateway.serving.spans import within_traces
+from gateway.telemetry.tracing import tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,9 @@ async def serve_http(
         stateless=True,
         max_request_body_size=section.max_body_size,
     )
+    mcp = cast("ASGIFramework", manager.asgi_app)
     endpoint = HostCheck(
-        _at(section.path, cast("ASGIFramework", manager.asgi_app)),
+        _at(section.path, within_traces(mcp) if tracing() else mcp),
         listening.mcp_addresses,
         section.allowed_hosts,
         section.allowed_origins,

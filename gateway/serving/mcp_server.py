@@ -21,6 +21,7 @@ from gateway.errors import GatewayError, ToolError, UnknownPrompt, UnknownResour
 from gateway.serving.channel import ClientChannel
 from gateway.serving.listings import LISTS, Listings
 from gateway.serving.notify import Notifier
+from gateway.serving.spans import RequestSpans
 from gateway.upstream.mcp.model import UpstreamRefused
 
 Context = ServerRequestContext[Any, Any]
@@ -37,6 +38,7 @@ def build_server(gateway: Gateway, notifier: Notifier) -> Server[Any]:
         on_subscriptions_listen=notifier.listen,
         get_tool_input_schema=catalogue.input_schema,
     )
+    server.middleware[:] = [RequestSpans(catalogue.labels)]
     handlers = _Handlers(gateway)
     add = server.add_request_handler
     for method, (kind, _) in LISTS.items():

@@ -45,7 +45,7 @@ class Telemetry:
     def asking(self, upstream: str) -> Iterator[Asked]:
         """Times the block as one question to an upstream, by how it ends, with a span around it."""
         asked, began = Asked(), perf_counter()
-        with span("upstream", outward=True, upstream=upstream) as asking:
+        with span("upstream", "client", upstream=upstream) as asking:
             try:
                 yield asked
             except GatewayError as error:

@@ -1,19 +1,21 @@
 """Spans of OpenTelemetry, where a profile asks for them; without it they cost a function call.
 
-The request's own span is the MCP SDK's (it reads the trace context of `_meta`, SEP-414); these are its children.
+Attributes are names of the profile and words of ours, never what a request says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
 
 Value = str | int | float | bool
+Kind = Literal["internal", "client", "server"]
+_CONTEXT = ("traceparent", "tracestate")
 
 
 class Spanning(Protocol):
@@ -22,6 +24,9 @@ class Spanning(Protocol):
     def set(self, **attributes: Value) -> None:
         """Say more about it."""
 
+    def failed(self, kind: str) -> None:
+        """Say that it came to nothing."""
+
 
 class _Silent:
     """No span: nobody listens."""
@@ -29,6 +34,9 @@ class _Silent:
     __slots__ = ()
 
     def set(self, **attributes: Value) -> None:
+        """Nothing."""
+
+    def failed(self, kind: str) -> None:
         """Nothing."""
 
     def __enter__(self) -> _Silent:
@@ -45,7 +53,13 @@ class _Real:
         self._span = span
 
     def set(self, **attributes: Value) -> None:
-        self._span.set_attributes({f"gateway.{name}": value for name, value in attributes.items()})
+        self._span.set_attributes(_named(attributes))
+
+    def failed(self, kind: str) -> None:
+        from opentelemetry.trace import StatusCode
+
+        self._span.set_attribute("error.type", kind)
+        self._span.set_status(StatusCode.ERROR)
 
 
 _SILENT = _Silent()
@@ -63,29 +77,31 @@ def tracing() -> bool:
     return bool(_tracers)
 
 
-def span(name: str, *, outward: bool = False, **attributes: Value) -> AbstractContextManager[Spanning]:
-    """A span around the block, under the one that is open; `outward` for a question to another service.
+def span(name: str, /, kind: Kind = "internal", **attributes: Value) -> AbstractContextManager[Spanning]:
+    """A span around the block, under the one that is open: a `client` asks another service, a `server` is asked.
 
     An exception that leaves the block is the span's failure, told by its kind alone: its text may hold what was asked.
     """
-    return _span(_tracers[0], name, outward, attributes) if _tracers else _SILENT
+    return _span(_tracers[0], name, kind, attributes) if _tracers else _SILENT
 
 
 @contextmanager
-def _span(tracer: Tracer, name: str, outward: bool, attributes: Mapping[str, Value]) -> Iterator[Spanning]:
-    from opentelemetry.trace import SpanKind, StatusCode
+def _span(tracer: Tracer, name: str, kind: Kind, attributes: Mapping[str, Value]) -> Iterator[Spanning]:
+    from opentelemetry.trace import SpanKind
 
-    named = {f"gateway.{key}": value for key, value in attributes.items()}
-    kind = SpanKind.CLIENT if outward else SpanKind.INTERNAL
     opening = tracer.start_as_current_span(
-        name, kind=kind, attributes=named, record_exception=False, set_status_on_exception=False
+        name,
+        kind=SpanKind[kind.upper()],
+        attributes=_named(attributes),
+        record_exception=False,
+        set_status_on_exception=False,
     )
     with opening as opened:
+        real = _Real(opened)
         try:
-            yield _Real(opened)
+            yield real
         except Exception as error:
-            opened.set_attribute("error.type", type(error).__name__)
-            opened.set_status(StatusCode.ERROR)
+            real.failed(type(error).__name__)
             raise
 
 
@@ -93,29 +109,29 @@ def outgoing_context() -> list[tuple[str, str]]:
     """The headers that tell another service which trace it is part of (W3C Trace Context); none without tracing."""
     if not _tracers:
         return []
-    from opentelemetry.propagate import inject
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
     carrier: dict[str, str] = {}
-    inject(carrier)
+    TraceContextTextMapPropagator().inject(carrier)
     return list(carrier.items())
 
 
 @contextmanager
-def within_context_of(headers: Sequence[tuple[bytes, bytes]]) -> Iterator[None]:
-    """Spans in the block are part of the trace that these HTTP headers name, if they name one."""
-    carrier = {
-        name.decode("latin-1"): value.decode("latin-1")
-        for name, value in headers
-        if name in (b"traceparent", b"tracestate")
-    }
-    if not carrier or not _tracers:
+def within_context_of(carrier: Mapping[str, object]) -> Iterator[None]:
+    """Spans in the block are part of the trace that `traceparent` and `tracestate` of `carrier` name, if they do."""
+    told = {name: value for name in _CONTEXT if isinstance(value := carrier.get(name), str)}
+    if not told or not _tracers:
         yield
         return
     from opentelemetry import context
-    from opentelemetry.propagate import extract
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-    token: Any = context.attach(extract(carrier))
+    token = context.attach(TraceContextTextMapPropagator().extract(told, context.get_current()))
     try:
         yield
     finally:
         context.detach(token)
+
+
+def _named(attributes: Mapping[str, Value]) -> dict[str, Value]:
+    return {f"gateway.{name}": value for name, value in attributes.items()}

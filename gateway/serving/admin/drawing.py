@@ -46,10 +46,10 @@ def draw(name: str, samples: Sequence[Sample], theme: Theme) -> bytes:
     chart = pygal.StackedLine(fill=True, **_look(theme)) if unit == "requests/s" else pygal.Line(**_look(theme))
     chart.config.value_formatter = _FORMATS[unit]
     ends = [window.samples[-1].at for window in windows]
-    chart.x_labels = [time.strftime("%H:%M:%S", time.localtime(at)) for at in ends]
-    step = max(1, len(ends) // 4)
-    chart.x_labels_major = chart.x_labels[::step]
-    chart.show_minor_x_labels = False
+    step = -(-len(ends) // 4) or 1  # four times fit beside each other
+    chart.x_labels = [
+        time.strftime("%H:%M:%S", time.localtime(at)) if index % step == 0 else "" for index, at in enumerate(ends)
+    ]
     values = [line.values for line in lines]
     known = [value for column in values for value in column if value is not None]
     if unit == "ratio":
@@ -107,9 +107,9 @@ def _look(theme: Theme) -> dict[str, Any]:
         major_label_font_family=_SANS,
         legend_font_family=_SANS,
         value_font_family=_MONO,
-        label_font_size=12,
-        major_label_font_size=12,
-        legend_font_size=13,
+        label_font_size=14,
+        major_label_font_size=14,
+        legend_font_size=14,
         no_data_font_size=15,
     )
     return {
@@ -216,6 +216,8 @@ CHARTS: Mapping[str, Callable[[Sequence[Window]], _Drawn]] = {
 
 
 def _seconds(value: float) -> str:
+    if not value:
+        return "0"
     if value < 1e-3:
         return f"{value * 1e6:.0f} us"
     return f"{value * 1e3:.3g} ms" if value < 1 else f"{value:.3g} s"

@@ -30,7 +30,6 @@ def build_site(gateway: Gateway, stop: trio.Event) -> ASGIFramework:
     """The site of `gateway`; it is not ready any more once `stop` is set."""
     site = QuartTrio("gateway.serving.admin")
     site.request_class = AdminRequest
-    cast("DefaultJSONProvider", site.json).sort_keys = False  # tiers and tools come in an order that says something
     site.config["RESPONSE_TIMEOUT"] = None  # Quart's minute cuts off an answer that is still made: warming, an export
     QuartSchema(
         site,
@@ -40,6 +39,7 @@ def build_site(gateway: Gateway, stop: trio.Event) -> ASGIFramework:
         redoc_ui_path=None,
         scalar_ui_path=None,
     )
+    cast("DefaultJSONProvider", site.json).sort_keys = False  # tiers and tools come in an order that says something
     site.register_blueprint(cache_routes(gateway))
     site.register_blueprint(metrics_routes(gateway.watching))
     site.register_blueprint(overview_routes(gateway, lambda: gateway.ready and not stop.is_set()))
