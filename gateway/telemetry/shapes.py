@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-_REMEMBERED = 1000
+_REMEMBERED = 500
 """Misses of a tool that are looked at: the last ones. Each takes some hundred bytes an argument."""
 _SURE = 0.9
 """Of the values with several spellings, how many have to be answered the same in all of them."""
