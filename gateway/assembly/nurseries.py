@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 import trio
-
-if TYPE_CHECKING:
-    pass
-
-# What only some profiles need is imported where it is opened: a gateway over stdio starts with its agent.
-
 
 _LAST_WRITES = 5.0
 """Seconds that writes to the lower tiers may take when the gateway closes."""

@@ -13,6 +13,7 @@ import trio
 
 from gateway.catalogue.documents import DOCUMENTS, Documents, Reading
 from gateway.catalogue.invalidated import Invalidated
+from gateway.catalogue.normalized import spellings
 from gateway.catalogue.pages import NEXT_CURSOR
 from gateway.catalogue.policies import asked_for
 from gateway.catalogue.result import PROVENANCE, CallResult, failed, provenance, with_meta
@@ -127,11 +128,12 @@ class ToolCalls:
         reading: Reading,
         stale: Entry | None,
     ) -> Loaded:
-        if stale is None:
-            self._pipeline.telemetry.misses.note(tool.name, arguments)
+        waited_for = stale is None or judge(stale, reading.policy, self._pipeline.clock()) is not Verdict.REVALIDATE
         # To refresh a stale result from stale documents would make nothing fresher.
         reading = replace(reading, revalidate=stale is not None, cached=tool.cached)
         rendered = await self._make(tool, key, arguments, given, reading)
+        if tool.cached and waited_for:
+            self._pipeline.telemetry.misses.note(tool.name, key, spellings(arguments), rendered.payload)
         now = self._pipeline.clock()
         entry = derived_entry(
             rendered.payload,

@@ -13,6 +13,7 @@ from gateway.cli.options import DEFAULT_PROFILE, Overrides, ProfileName
 from gateway.cli.run import FAILED, run
 from gateway.errors import ProfileError
 from gateway.profile.loader import Loaded, load_profile
+from gateway.telemetry.logs import set_up_logging
 
 
 def check(
@@ -41,6 +42,7 @@ def check(
     if preflight:
         from gateway.cli.preflight import preflight as go_through
 
+        set_up_logging("warning", loaded.profile.logging.format)
         return run(partial(go_through, loaded, strict=strict))
     return FAILED if strict and loaded.warnings else 0
 

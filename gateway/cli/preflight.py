@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from gateway.assembly import open_gateway
 from gateway.cli.run import FAILED
@@ -21,17 +22,12 @@ _STYLES = {Verdict.PASS: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold re
 async def preflight(loaded: Loaded, *, strict: bool) -> int:
     """Go through the list and print it; the exit code is 1 where a point fails (with `strict`, where one warns)."""
     points = [point async for point in _points(loaded)]
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("", "point", "found", "line of the profile"):
-        table.add_column(column, overflow="fold")
+    table = Table.grid(padding=(0, 2))
     for point in points:
         found = f"{point.found}; {point.remedy}" if point.remedy else point.found
-        table.add_row(
-            f"[{_STYLES[point.verdict]}]{point.verdict.value}[/]",
-            point.name,
-            _plain(found),
-            _plain(_place(point, loaded)),
-        )
+        verdict = Text(point.verdict.value, style=_STYLES[point.verdict])
+        about = Text.assemble(f"{point.name}: {found}\n", (_place(point, loaded), "dim"), overflow="fold")
+        table.add_row(verdict, about)
     console = Console()
     console.print(table)
     counts = {verdict: sum(point.verdict is verdict for point in points) for verdict in Verdict}
@@ -39,7 +35,7 @@ async def preflight(loaded: Loaded, *, strict: bool) -> int:
         f"{loaded.name}: {', '.join(f'{number} {verdict.value}' for verdict, number in counts.items())}",
         highlight=False,
     )
-    return FAILED if counts[Verdict.FAIL] or (strict and counts[Verdict.WARN]) else 0
+    return FAILED if counts[Verdict.FAIL] or (strict and (counts[Verdict.WARN] or loaded.warnings)) else 0
 
 
 async def _points(loaded: Loaded) -> AsyncIterator[Point]:
@@ -52,8 +48,11 @@ async def _points(loaded: Loaded) -> AsyncIterator[Point]:
     yield report(profile.preflight, "load")
     yield report(profile.preflight, "soak")
     yield disk_room(profile)
-    async with open_gateway(profile, ahead=False) as gateway:
-        servers = [server.name for server in gateway.catalogue.federation.servers if server.connected]
+    # The file is left alone: a gateway may have it open, or another user is to have it.
+    disk = profile.cache.disk.model_copy(update={"enabled": False})
+    without = profile.model_copy(update={"cache": profile.cache.model_copy(update={"disk": disk})})
+    async with open_gateway(without, ahead=False) as gateway:
+        servers = {server.name: server for server in gateway.catalogue.federation.servers}
         async for point in upstreams(profile, gateway.catalogue.documents, servers):
             yield point
 
@@ -66,7 +65,3 @@ def _place(point: Point, loaded: Loaded) -> str:
             return f"{loaded.origins[path].label} {dotted(point.key)}"
         path = path[:-1]
     return f"default {dotted(point.key)}"
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", r"\[")

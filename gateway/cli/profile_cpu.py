@@ -14,7 +14,7 @@ from rich.table import Table
 from gateway.atomic import write_atomically
 from gateway.cli.admin import Url, open_running
 from gateway.cli.options import DEFAULT_PROFILE, Overrides, ProfileName
-from gateway.cli.run import load, run
+from gateway.cli.run import load, run, writable
 from gateway.profile.profile import Profile
 
 
@@ -37,6 +37,7 @@ def profile_cpu(
 
 
 async def _record(profile: Profile, url: str | None, seconds: float, svg: Path | None, speedscope: Path | None) -> int:
+    writable(svg, speedscope)
     async with open_running(profile, url) as admin:
         answer = await admin.ask("POST", "/api/profiles", json={"seconds": seconds})
         for kind, path in (("svg", svg), ("speedscope.json", speedscope)):

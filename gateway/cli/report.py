@@ -20,7 +20,7 @@ from cyclopts import Parameter
 from gateway.atomic import write_atomically
 from gateway.cli.admin import Admin, Url, open_running
 from gateway.cli.options import DEFAULT_PROFILE, Overrides, ProfileName
-from gateway.cli.run import load, run
+from gateway.cli.run import load, run, writable
 from gateway.cli.top import seconds, share, size
 from gateway.profile.profile import Profile
 
@@ -53,6 +53,7 @@ def report(
 
 
 async def _report(profile: Profile, url: str | None, out: Path, window: float) -> int:
+    writable(out)
     async with open_running(profile, url) as admin:
         parts: dict[str, Any] = {"now": await admin.ask("GET", "/api/overview", params={"window": window})}
         for name in ("alerts", "diagnosis", "curves", "tools", "profile"):

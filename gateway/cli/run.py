@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 
 import structlog
 import trio
@@ -47,6 +48,16 @@ def run(main: Callable[[], Awaitable[int]]) -> int:
     except* KeyboardInterrupt:
         codes.append(INTERRUPTED)
     return codes[-1]
+
+
+def writable(*paths: Path | None) -> None:
+    """Raise GatewayError for a file that can't be written, before the work for it is done."""
+    for path in paths:
+        folder = None if path is None else path.absolute().parent
+        if path is not None and (
+            path.is_dir() or folder is None or not folder.is_dir() or not os.access(folder, os.W_OK)
+        ):
+            raise GatewayError(f"can't write {path}: expected a file in a folder that is there and can be written")
 
 
 async def stop_on_signal(stop: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

@@ -15,7 +15,7 @@ from rich.console import Console
 from gateway.atomic import write_atomically
 from gateway.cli.admin import Admin, Url, open_running
 from gateway.cli.options import DEFAULT_PROFILE, Overrides, ProfileName
-from gateway.cli.run import FAILED, load, run
+from gateway.cli.run import FAILED, load, run, writable
 from gateway.profile.profile import Profile
 from gateway.serving.hosts import reachable
 from gateway.watch.soaking.load import HEADERS, MixedLoad, calls_of
@@ -60,6 +60,7 @@ async def _soak(
     growth: float,
     report: Path | None,
 ) -> int:
+    writable(report)
     async with open_running(profile, url) as admin:
         address = f"http://{reachable(profile.server.bind[0])}{profile.server.path}"
         asking = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}

@@ -19,9 +19,9 @@ def alert_faults(profile: Profile) -> Iterator[Finding]:
             yield from _useless(name, alert)
             continue
         yield from _order(name, alert)
-        if not metrics.resolution <= alert.window <= metrics.history:
-            shortest, longest = format_duration(metrics.resolution), format_duration(metrics.history)
-            bounds = f"metrics.resolution ({shortest}) to metrics.history ({longest})"
+        if not metrics.interval <= alert.window <= metrics.history:
+            shortest, longest = format_duration(metrics.interval), format_duration(metrics.history)
+            bounds = f"metrics.interval ({shortest}) to metrics.history ({longest})"
             yield Finding(("alerts", name, "window"), f"a window of {bounds}", shown(format_duration(alert.window)))
 
 

@@ -108,7 +108,7 @@ def _exposed(root: Node) -> Iterator[Finding]:
             yield from _secret(path, node)
         if not path or node.written is None or "${credential:" not in node.written:
             continue
-        if path[-1] in _ADDRESSES:
+        if path[-1] in _ADDRESSES and path[:1] != ("notifications",):  # that of a webhook often is its credential
             yield Finding(path, "an address without a credential, which belongs into headers", node.written)
         if path[:1] == ("upstreams",) and path[2:3] == ("command",):
             yield Finding(path, "an argument without a credential, which belongs into env", node.written)

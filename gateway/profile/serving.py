@@ -80,5 +80,6 @@ class Logging(Section):
     """`console` for people, `json` for machines, `auto`: console on a terminal, else JSON."""
     requests: Ratio = 0.0
     """Share of requests that leave a line: what was asked for and how it went, never arguments or credentials."""
-    slow_requests: Annotated[Duration, Field(gt=0)] | None = 1.0
-    """A request that takes as long leaves a line, whatever `requests` says; so does each that fails."""
+    slow_requests: Duration = 1.0
+    """A request that takes as long leaves a line, whatever `requests` says; 0s turns that off. Those that fail do, too,
+    once a second for each tool."""

@@ -10,7 +10,7 @@ from gateway.profile.section import Section, expected, matching
 from gateway.profile.units import Duration, Ratio, Size, format_duration, format_size
 
 _MOST_SAMPLES = 7200
-"""Each takes some hundred bytes."""
+"""Each takes some thousand bytes."""
 
 
 class Metrics(Section):
@@ -67,7 +67,7 @@ class MemoryMonitor(Section):
     """From here, expired and low-priority entries are given up."""
     critical: Size = 480_000_000
     """From here, garbage is collected and the memory tier is emptied."""
-    pause: Annotated[Duration, Field(gt=0)] = 30.0
+    pause: Annotated[Duration, Field(ge=0.1)] = 30.0
     """How long nothing more is given up after that: what was freed may not leave the process at once."""
 
     @model_validator(mode="after")
@@ -81,7 +81,7 @@ class MemoryMonitor(Section):
 class Monitors(Section):
     """`[monitors]`: what the gateway does about its own health."""
 
-    interval: Annotated[Duration, Field(gt=0)] = 1.0
+    interval: Annotated[Duration, Field(ge=0.1)] = 1.0
     """How often each monitor looks."""
     memory: MemoryMonitor = MemoryMonitor()
     """What is given up when memory runs short."""

@@ -14,14 +14,24 @@ _LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
 class HostCheck:
     """An ASGI application in front of `app` that answers 421 to a foreign Host and 403 to a foreign Origin.
 
-    Own names are localhost in its three spellings, the addresses bound to, and those that the profile allows. Sources:
+    Own names are localhost in its three spellings, the addresses bound to, and those that the profile allows; the pages
+    of an own name may ask, and of localhost on any port, unless it is `own_pages_only`. Sources:
     RFC 9110, section 7.4 (misdirected requests); MCP, streamable HTTP, "Security Warning" (Origin).
     """
 
     def __init__(
-        self, app: ASGIFramework, bound: Iterable[str], hosts: Iterable[str] = (), origins: Iterable[str] = ()
+        self,
+        app: ASGIFramework,
+        bound: Iterable[str],
+        hosts: Iterable[str] = (),
+        origins: Iterable[str] = (),
+        *,
+        section: str = "server",
+        own_pages_only: bool = False,
     ) -> None:
         self._app = app
+        self._section = section
+        self._own_pages_only = own_pages_only
         self._hosts = _LOCAL | {_bound_name(address) for address in bound} | {host.lower() for host in hosts}
         self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
 
@@ -33,9 +43,13 @@ class HostCheck:
         named = [value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"host"]
         origins = [value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"origin"]
         if len(named) != 1 or not self._is_own(named[0]):
-            await answer(send, 421, b"Misdirected request: this Host is not served here (server.allowed_hosts)\n")
-        elif not all(self._is_allowed(origin) for origin in origins):
-            await answer(send, 403, b"This Origin may not ask here (server.allowed_origins)\n")
+            sentence = f"Misdirected request: this Host is not served here ({self._section}.allowed_hosts)\n"
+            await answer(send, 421, sentence.encode())
+        elif not all(self._is_allowed(origin, named[0]) for origin in origins) or self._is_foreign(scope["headers"]):
+            sentence = (
+                "no page of another host" if self._own_pages_only else f"not one of {self._section}.allowed_origins"
+            )
+            await answer(send, 403, f"This Origin may not ask here: {sentence}\n".encode())
         else:
             await self._app(scope, receive, send)
 
@@ -44,16 +58,29 @@ class HostCheck:
         has_port = bool(name) and port.isascii() and port.isdigit()
         return host in self._hosts or (has_port and name in self._hosts)
 
-    def _is_allowed(self, origin: str) -> bool:
+    def _is_foreign(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+        """Whether a browser says that a page of another site asks, also where it sends no Origin: for an image.
+
+        A link that leads here is no such question. Source: W3C, Fetch Metadata Request Headers.
+        """
+        if not self._own_pages_only:
+            return False
+        said = dict(headers)
+        foreign = said.get(b"sec-fetch-site") in (b"cross-site", b"same-site")
+        return foreign and said.get(b"sec-fetch-mode") != b"navigate"
+
+    def _is_allowed(self, origin: str, host: str) -> bool:
+        if self._own_pages_only:
+            return origin in (f"http://{host}", f"https://{host}")
         if origin in self._origins:
             return True
         try:
             parts = urlsplit(origin)
-            host, _ = parts.hostname, parts.port
+            name, _ = parts.hostname, parts.port
         except ValueError:
             return False
         exact = origin == f"{parts.scheme}://{parts.netloc}" and parts.username is None
-        return exact and parts.scheme in ("http", "https") and host in ("localhost", "127.0.0.1", "::1")
+        return exact and parts.scheme in ("http", "https") and name in ("localhost", "127.0.0.1", "::1")
 
 
 async def answer(send: ASGISendCallable, status: int, body: bytes, *more: tuple[bytes, bytes]) -> None:

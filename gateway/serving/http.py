@@ -85,6 +85,8 @@ async def serve_http(
         build_site(gateway, stop),
         listening.admin_addresses,
         gateway.profile.admin.allowed_hosts,
+        section="admin",
+        own_pages_only=True,
     )
     drained = trio.Event()  # the admin site outlives MCP, so that a probe is told that the gateway drains
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -13,6 +13,20 @@ from prometheus_client.exposition import choose_encoder
 
 from gateway.telemetry.histogram import EXPOSED, Histogram
 from gateway.telemetry.metrics import Metric
+
+
+def kept(metrics: Iterable[Metric]) -> list[Metric]:
+    """The metrics as they are now, to be written in another thread while requests go on."""
+    return [
+        replace(
+            metric,
+            samples={
+                labels: value.copy() if isinstance(value, Histogram) else value
+                for labels, value in metric.samples.items()
+            },
+        )
+        for metric in metrics
+    ]
 
 
 def exposed(metrics: Iterable[Metric], accept: str) -> tuple[bytes, str]:

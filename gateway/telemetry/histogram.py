@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, MutableSequence, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -42,11 +43,12 @@ class Histogram:
     To record is to append to a list: what is new is sorted into buckets by the hundred, or when somebody looks.
     """
 
-    __slots__ = ("_counts", "_max", "_min", "_new", "_sum")
+    __slots__ = ("_count", "_counts", "_max", "_min", "_new", "_sum")
 
     def __init__(self) -> None:
         self._new: list[float] = []
-        self._counts = [0] * (len(BOUNDS) + 1)
+        self._counts: MutableSequence[int] = [0] * (len(BOUNDS) + 1)
+        self._count = 0
         self._sum = 0.0
         self._min = float("inf")
         self._max = 0.0
@@ -67,7 +69,7 @@ class Histogram:
     @property
     def count(self) -> int:
         """How many there were."""
-        return sum(self.counts)
+        return self._count + len(self._new)
 
     @property
     def sum(self) -> float:
@@ -89,7 +91,8 @@ class Histogram:
 
     def summary(self) -> Summary:
         """Its numbers."""
-        count = self.count
+        self._sort_in()
+        count = self._count
         if not count:
             return Summary(0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
         p50, p95, p99 = (self.percentile(share) for share in (0.5, 0.95, 0.99))
@@ -97,7 +100,8 @@ class Histogram:
 
     def percentile(self, share: float) -> float:
         """What `share` of all are not longer than, by interpolation within a bucket; 0 for an empty one."""
-        rank, seen = share * self.count, 0
+        self._sort_in()
+        rank, seen = share * self._count, 0
         for index, here in enumerate(self._counts):
             if here and seen + here >= rank:
                 low = BOUNDS[index - 1] if index else 0.0
@@ -114,7 +118,19 @@ class Histogram:
 
     def copy(self) -> Histogram:
         """The same, which stays as it is."""
-        return combined((self,))
+        self._sort_in()
+        same = Histogram()
+        same._counts, same._count, same._sum = list(self._counts), self._count, self._sum
+        same._min, same._max = self._min, self._max
+        return same
+
+    def packed(self) -> Histogram:
+        """The same to be kept in numbers: it takes half the room, or none where it is empty, and is only read."""
+        if not self.count:
+            return NOTHING
+        small = self.copy()
+        small._counts = array("I", small._counts)
+        return small
 
     def since(self, before: Histogram | None) -> Histogram:
         """What was recorded after `before`, an earlier copy; the least and the longest are bounds of buckets then."""
@@ -122,6 +138,7 @@ class Histogram:
             return self.copy()
         part = Histogram()
         part._counts = [now - then for now, then in zip(self.counts, before.counts, strict=True)]
+        part._count = self._count - before._count
         part._sum = max(0.0, self._sum - before._sum)
         filled = [index for index, here in enumerate(part._counts) if here]
         if filled:
@@ -134,6 +151,7 @@ class Histogram:
         if not self._new:
             return
         new, self._new = sorted(self._new), []
+        self._count += len(new)
         self._sum += sum(new)
         self._min, self._max = min(self._min, new[0]), max(self._max, new[-1])
         start = 0
@@ -144,15 +162,22 @@ class Histogram:
             start = end
 
 
+NOTHING = Histogram()
+"""An empty one, which is only read."""
+
+
 def combined(parts: Iterable[Histogram]) -> Histogram:
     """All of them together."""
     whole = Histogram()
     columns: list[Sequence[int]] = []
     for part in parts:
         columns.append(part.counts)
+        whole._count += part._count
         whole._sum += part._sum
         whole._min = min(whole._min, part._min)
         whole._max = max(whole._max, part._max)
-    if columns:
+    if len(columns) == 1:
+        whole._counts = list(columns[0])
+    elif columns:
         whole._counts = [sum(column) for column in zip(*columns, strict=True)]
     return whole

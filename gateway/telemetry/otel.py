@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import pairwise
 
 import requests
@@ -80,29 +81,33 @@ class MetricsSender:
         self._resource = resource
         self._began = time.time_ns()
         self._limiter = trio.CapacityLimiter(1)
-        self._exporter = OTLPMetricExporter(
-            f"{endpoint.rstrip('/')}/v1/metrics", headers=section.headers, timeout=_LONGEST_EXPORT, session=_session()
+        self._open = partial(
+            OTLPMetricExporter,
+            f"{endpoint.rstrip('/')}/v1/metrics",
+            headers=section.headers,
+            timeout=_LONGEST_EXPORT,
         )
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Send until cancelled; then once more, for a moment."""
         task_status.started()
+        exporter = self._open(session=_session())  # one that was shut down takes no more: each run has its own
         try:
             while True:
                 await trio.sleep(self._interval)
-                await self._send()
+                await self._send(exporter)
         finally:
             with trio.move_on_after(_LAST_EXPORT, shield=True):
-                await self._send()
-            self._exporter.shutdown()
+                await self._send(exporter)
+            exporter.shutdown()
 
-    async def _send(self) -> None:
+    async def _send(self, exporter: OTLPMetricExporter) -> None:
         """Send all as it is now. What does not arrive is logged by the exporter; the next ones have the same counts."""
         now = time.time_ns()
         told = [_told(metric, self._began, now) for metric in self._metrics()]  # here: what it reads changes here
         scope = export.ScopeMetrics(_SCOPE, told, "")
         data = export.MetricsData([export.ResourceMetrics(self._resource, [scope], "")])
-        await trio.to_thread.run_sync(self._exporter.export, data, abandon_on_cancel=True, limiter=self._limiter)
+        await trio.to_thread.run_sync(exporter.export, data, abandon_on_cancel=True, limiter=self._limiter)
 
 
 def _told(metric: Metric, began: int, now: int) -> export.Metric:

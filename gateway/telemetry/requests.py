@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from time import perf_counter
+from time import monotonic, perf_counter
 
 import structlog
 
@@ -18,6 +18,9 @@ log = structlog.get_logger(__name__)
 _BAD = frozenset({"failed", "crashed"})
 """Outcomes that are logged whatever the sample: they are the gateway's or an upstream's fault."""
 
+_PAUSE = 1.0
+"""Seconds between two lines of the same failure."""
+
 
 def ending_of(error: GatewayError) -> str:
     """The outcome of a request that ends with `error`: what nobody has is its caller's doing, as a bad argument is."""
@@ -26,17 +29,21 @@ def ending_of(error: GatewayError) -> str:
 
 
 class Requests:
-    """Notes how each request ended. `sample` is the share of lines that is written; bad and slow ones always are.
+    """Notes how each request ended, and writes a line for some.
+
+    `sample` is the share of all that leaves a line. Slow ones always do, unless `slow` is 0, and of those that fail one
+    a second for each name.
 
     A line never has arguments, results or credentials: only what the profile names, and how it went.
     """
 
-    def __init__(self, telemetry: Telemetry, *, sample: float = 0.0, slow: float | None = None) -> None:
+    def __init__(self, telemetry: Telemetry, *, sample: float = 0.0, slow: float = 0.0) -> None:
         self._timings = telemetry.requests
         self._known: dict[Labels, Callable[[float], None]] = {}
         """How to record, by the labels: to look here costs half of asking the family."""
         self._sample = sample
-        self._slow = float("inf") if slow is None else slow
+        self._slow = slow or float("inf")
+        self._told: dict[tuple[str, str, str], float] = {}
 
     def ended(self, kind: str, name: str, strategy: str, tier: str, outcome: str, seconds: float) -> None:
         """One has ended. Costs about half a microsecond where no line is written."""
@@ -46,18 +53,28 @@ class Requests:
             record = self._timings.of(kind, name, strategy, tier, outcome).record
             self._known[kind, name, strategy, tier, outcome] = record
             record(seconds)
-        if (
-            seconds >= self._slow or outcome in _BAD or (self._sample and random.random() < self._sample)  # noqa: S311  # which lines are written is no secret
-        ):
-            write = log.warning if outcome in _BAD else log.info
-            about = {"name": name, "strategy": strategy, "tier": tier}
-            write(
-                "request",
-                kind=kind,
-                **{key: value for key, value in about.items() if value},
-                outcome=outcome,
-                ms=round(seconds * 1000, 3),
-            )
+        bad = outcome in _BAD and self._due(kind, name, outcome)
+        if bad or seconds >= self._slow or (self._sample and random.random() < self._sample):  # noqa: S311  # no secret
+            self._write(kind, name, strategy, tier, outcome, seconds)
+
+    def _due(self, kind: str, name: str, outcome: str) -> bool:
+        """Whether it is time to tell of this failure: whoever asks decides how often it happens."""
+        now, about = monotonic(), (kind, name, outcome)
+        if now < self._told.get(about, 0.0) + _PAUSE:
+            return False
+        self._told[about] = now
+        return True
+
+    def _write(self, kind: str, name: str, strategy: str, tier: str, outcome: str, seconds: float) -> None:
+        write = log.warning if outcome in _BAD else log.info
+        about = {"name": name, "strategy": strategy, "tier": tier}
+        write(
+            "request",
+            kind=kind,
+            **{key: value for key, value in about.items() if value},
+            outcome=outcome,
+            ms=round(seconds * 1000, 3),
+        )
 
     @contextmanager
     def watching(self, kind: str, name: str, *, strategy: str = "") -> Iterator[Ending]:

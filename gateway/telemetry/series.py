@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 from gateway.telemetry.histogram import Histogram, combined
 
@@ -72,22 +73,23 @@ class Sample:
     process: ProcessSample
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Window:
-    """Several samples, one after the other, as one."""
+    """Several samples, one after the other, as one; what is made of many of them is made once."""
 
     samples: Sequence[Sample]
-    seconds: float = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "seconds", sum(sample.seconds for sample in self.samples))
+    @cached_property
+    def seconds(self) -> float:
+        """How long they took."""
+        return sum(sample.seconds for sample in self.samples)
 
-    @property
+    @cached_property
     def requests(self) -> Histogram:
         """How long requests took."""
         return combined(sample.requests for sample in self.samples)
 
-    @property
+    @cached_property
     def outcomes(self) -> Counter[str]:
         """How requests ended."""
         return _added(sample.outcomes for sample in self.samples)

@@ -1,62 +1,96 @@
-"""How misses spread over the arguments of tools: whether the same is asked for in many spellings, or never twice."""
+"""What the misses of tools have in common: the same again, the same in many spellings, or never the same twice."""
 
 from __future__ import annotations
 
-import re
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-_REMEMBERED = 2000
-"""Misses of a tool that are looked at: the last ones."""
-_LONGEST = 200
-"""Characters of a value that count; longer ones are texts of their own."""
-_ALIKE = re.compile(r"[\s_\-]+")
+_REMEMBERED = 500
+"""Misses of a tool that are looked at: the last ones. Each takes some hundred bytes an argument."""
+_SURE = 0.9
+"""Of the values with several spellings, how many have to be answered the same in all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The values of one argument among the last misses of a tool."""
+    """The values of one argument, a text, among the last misses of a tool."""
 
-    misses: int
     values: int
-    """Different ones, as they were sent."""
-    folded: int
-    """Different ones, case, blanks, `-` and `_` aside."""
+    """Different ones, as they were asked for."""
+    fewest: int
+    """Different ones under the way of writing that leaves the fewest and changes no answer."""
+    way: int | None
+    """Which of the ways that is, by its place; None where none leaves fewer."""
 
 
-@dataclass(slots=True)
-class _Tool:
-    misses: deque[Mapping[str, tuple[int, int]]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+@dataclass(frozen=True, slots=True)
+class Misses:
+    """The last misses of one tool that were answered."""
+
+    noted: int
+    again: int
+    """Those of the same key as one before: the answer had been there."""
+    arguments: Mapping[str, Spread]
+
+
+@dataclass(frozen=True, slots=True)
+class _Miss:
+    """Hashes alone."""
+
+    key: int
+    answer: int
+    arguments: Mapping[str, tuple[int, ...]]
+    """Of each text as it was asked for, then in each way of writing it."""
 
 
 class MissShapes:
-    """Notes hashes of the arguments of misses, by tool: no value is kept. Nothing is noted on a hit."""
+    """Notes hashes of answered misses, by tool: no value is kept. Nothing is noted on a hit."""
 
     def __init__(self) -> None:
-        self._tools: dict[str, _Tool] = {}
+        self._tools: dict[str, deque[_Miss]] = {}
 
-    def note(self, tool: str, arguments: Mapping[str, Any]) -> None:
-        """A call of `tool`, whose name is the profile's, was not in the cache."""
-        seen = {name: _hashes(value) for name, value in arguments.items() if isinstance(value, str | int)}
-        self._tools.setdefault(tool, _Tool()).misses.append(seen)
+    def note(self, tool: str, key: str, texts: Mapping[str, Sequence[str]], answer: bytes) -> None:
+        """A call of `tool`, whose name is the profile's, was not in the cache, and was answered.
 
-    def spreads(self) -> dict[str, dict[str, Spread]]:
-        """By tool and argument."""
-        return {tool: dict(_spreads(noted)) for tool, noted in self._tools.items()}
+        `texts` are its arguments that are texts: each as it was asked for, then in ways of writing it alike, the ones
+        that change the least first. They are as many for each, and always in the same order.
+        """
+        hashes = {name: tuple(hash(text) for text in each) for name, each in texts.items()}
+        noted = self._tools.setdefault(tool, deque(maxlen=_REMEMBERED))
+        noted.append(_Miss(hash(key), hash(answer), hashes))
 
-
-def _spreads(noted: _Tool) -> list[tuple[str, Spread]]:
-    names = {name for miss in noted.misses for name in miss}
-    found = []
-    for name in sorted(names):
-        hashes = [miss[name] for miss in noted.misses if name in miss]
-        values, folded = {value for value, _ in hashes}, {fold for _, fold in hashes}
-        found.append((name, Spread(len(hashes), len(values), len(folded))))
-    return found
+    def misses(self) -> dict[str, Misses]:
+        """By tool."""
+        return {tool: _misses(noted) for tool, noted in self._tools.items()}
 
 
-def _hashes(value: str | int) -> tuple[int, int]:
-    text = str(value)[:_LONGEST]
-    return hash(text), hash(_ALIKE.sub("", text).casefold())
+def _misses(noted: Sequence[_Miss]) -> Misses:
+    names = sorted({name for miss in noted for name in miss.arguments})
+    again = len(noted) - len({miss.key for miss in noted})
+    return Misses(len(noted), again, {name: _spread(name, noted) for name in names})
+
+
+def _spread(name: str, noted: Sequence[_Miss]) -> Spread:
+    having = [miss for miss in noted if name in miss.arguments]
+    values = fewest = len({miss.arguments[name][0] for miss in having})
+    best = None
+    for way in range(1, len(having[0].arguments[name])):
+        left = len({miss.arguments[name][way] for miss in having})
+        if left < fewest and _changes_nothing(name, way, having):
+            fewest, best = left, way - 1
+    return Spread(values, fewest, best)
+
+
+def _changes_nothing(name: str, way: int, having: Sequence[_Miss]) -> bool:
+    """Whether what is one under this way was answered the same, and was asked for under that very spelling, too."""
+    groups: dict[tuple[int, int], tuple[set[int], set[int]]] = {}
+    for miss in having:
+        own = miss.arguments[name]
+        others = hash(tuple((key, texts[0]) for key, texts in sorted(miss.arguments.items()) if key != name))
+        spellings, answers = groups.setdefault((own[way], others), (set(), set()))
+        spellings.add(own[0])
+        answers.add(miss.answer)
+    several = [(folded, *sets) for (folded, _), sets in groups.items() if len(sets[0]) > 1]
+    same = sum(len(answers) == 1 and folded in spellings for folded, spellings, answers in several)
+    return bool(several) and same >= _SURE * len(several)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import resource
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import psutil
 import trio
 
 from gateway import __version__
@@ -15,9 +18,15 @@ from gateway.pipeline.metered import Metered
 from gateway.profile.tiers import Cache
 from gateway.telemetry.metrics import Labels, Metric
 from gateway.tiers.curve import Curve
-from gateway.tiers.disk import DiskTier
 from gateway.tiers.memory import MemoryTier
 from gateway.upstream.policies import Policies
+
+if TYPE_CHECKING:
+    import psutil
+
+    from gateway.tiers.disk import DiskTier
+
+# psutil is imported at the first look, and not while a gateway starts.
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +73,15 @@ class Gauges:
         self._meters = {tier.name: tier.meter for tier in lower}
         self._policies = policies
         self._limits = {"memory": cache.memory.max_size, "disk": cache.disk.max_size}
-        self._process = psutil.Process()
         self._looking = trio.CapacityLimiter(1)
         """A file system that hangs holds one thread, not all of them."""
         self._started = time.time()
+
+    @cached_property
+    def _process(self) -> psutil.Process:
+        import psutil
+
+        return psutil.Process()
 
     @property
     def uptime(self) -> float:
@@ -116,7 +130,7 @@ class Gauges:
 
     def descriptors(self) -> tuple[int, int]:
         """How many file descriptors are open, and how many may be."""
-        return self._process.num_fds(), int(self._process.rlimit(psutil.RLIMIT_NOFILE)[0])
+        return self._process.num_fds(), resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
     def cpu_seconds(self) -> float:
         """CPU time of the process, of the user and of the system."""
@@ -192,6 +206,6 @@ def _added(policies: Sequence[Policies]) -> UpstreamState:
 
 def _free(path: Path) -> int | None:
     try:
-        return int(psutil.disk_usage(str(path.parent)).free)
+        return shutil.disk_usage(path.parent).free
     except OSError:
         return None

@@ -15,6 +15,8 @@ from gateway.telemetry.series import ProcessSample, Sample, Series, TierSample, 
 from gateway.telemetry.telemetry import Telemetry
 from gateway.watch.gauges import Gauges, TierState, UpstreamState
 
+_PATIENCE = 1.0
+"""Seconds that a sample waits for the file system."""
 _KINDS = frozenset({"tool", "resource", "prompt", "completion"})
 """The requests that count: lists are answered from the profile and say nothing of how the gateway does."""
 
@@ -53,11 +55,11 @@ class Sampler:
             # After a loop that was blocked for long: no samples of no time.
             next_at = max(next_at, before.at - self._interval / 2) + self._interval
 
-    def _totals(self) -> _Totals:
+    def _totals(self, before: _Totals | None = None) -> _Totals:
         return _Totals(
             trio.current_time(),
-            {labels: timing.copy() for labels, timing in self._telemetry.requests.items() if labels[0] in _KINDS},
-            {labels: timing.copy() for labels, timing in self._telemetry.upstreams.items()},
+            _copied(self._telemetry.requests, before.requests if before is not None else None, _KINDS),
+            _copied(self._telemetry.upstreams, before.upstreams if before is not None else None),
             self._gauges.tiers(),
             self._gauges.upstreams(),
             self._telemetry.lag.of().copy(),
@@ -65,8 +67,10 @@ class Sampler:
         )
 
     async def _sample(self, before: _Totals) -> _Totals:
-        free = await self._gauges.disk_free()
-        now = self._totals()
+        free = None
+        with trio.move_on_after(_PATIENCE):  # a file system that hangs must not stop the watching
+            free = await self._gauges.disk_free()
+        now = self._totals(before)
         seconds = max(now.at - before.at, 1e-6)
         requests = _since(now.requests, before.requests)
         lag = self._telemetry.lag.of().since(before.lag)
@@ -76,7 +80,7 @@ class Sampler:
             Sample(
                 self._clock(),
                 seconds,
-                combined(requests.values()),
+                combined(requests.values()).packed(),
                 _counted(requests, self._telemetry.requests, "outcome"),
                 {name: _tier(state, before.tier_states.get(name)) for name, state in now.tier_states.items()},
                 self._upstreams(now, before),
@@ -90,16 +94,28 @@ class Sampler:
         samples = {}
         for name in {labels[0] for labels in now.upstreams} | set(now.upstream_states):
             own = {labels: timing for labels, timing in asked.items() if labels[0] == name}
-            timings, outcomes = combined(own.values()), _counted(own, self._telemetry.upstreams, "outcome")
+            timings, outcomes = combined(own.values()).packed(), _counted(own, self._telemetry.upstreams, "outcome")
             samples[name] = _upstream(
                 timings, outcomes, now.upstream_states.get(name), before.upstream_states.get(name)
             )
         return samples
 
 
+def _copied(
+    family: Timings, before: Mapping[Labels, Histogram] | None, kinds: frozenset[str] | None = None
+) -> dict[Labels, Histogram]:
+    """A copy of each, or the last one where nothing has been recorded since: most are idle."""
+    last: Mapping[Labels, Histogram] = before or {}
+    return {
+        labels: last[labels] if labels in last and last[labels].count == timing.count else timing.copy()
+        for labels, timing in family.items()
+        if kinds is None or labels[0] in kinds
+    }
+
+
 def _since(now: Mapping[Labels, Histogram], before: Mapping[Labels, Histogram]) -> dict[Labels, Histogram]:
-    parts = {labels: timing.since(before.get(labels)) for labels, timing in now.items()}
-    return {labels: part for labels, part in parts.items() if part.count}
+    changed = {labels: timing for labels, timing in now.items() if timing is not before.get(labels)}
+    return {labels: timing.since(before.get(labels)) for labels, timing in changed.items()}
 
 
 def _counted(timings: Mapping[Labels, Histogram], family: Timings, label: str) -> Counter[str]:

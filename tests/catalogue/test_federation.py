@@ -177,7 +177,7 @@ async def test_warming(tmp_path: Path, child: Child) -> None:
     """A federated tool can be called ahead."""
     child.lists(tool("count", read_only=True))
     warm = '[warm]\non_start = true\n[[warm.calls]]\ntool = "far_count"\n'
-    async with gateway_of(tmp_path, upstream(child, more='strategy = "s"') + warm) as gateway:
+    async with gateway_of(tmp_path, upstream(child, more='strategy = "s"') + warm, ahead=True) as gateway:
         await gateway.warmer.warmed.wait()
         result = await gateway.catalogue.call("far_count", {})
         assert orjson.loads(result.payload)["_meta"]["gateway/cache"]["status"] == "hit"

@@ -104,12 +104,12 @@ class FakeChannel:
 
 
 @asynccontextmanager
-async def gateway_of(folder: Path, text: str) -> AsyncIterator[Gateway]:
+async def gateway_of(folder: Path, text: str, *, ahead: bool = False) -> AsyncIterator[Gateway]:
     """A gateway of the profile `text`, with no disk tier and its pins in the folder."""
     head = f'[cache.disk]\nenabled = false\n[federation]\npins = "{folder / "pins"}"\n[strategies.s]\nttl = "1h"\n'
     (folder / "p.toml").write_text(head + text)
     profile = load_profile("p", environ={}, cwd=folder, folders=[folder]).profile
-    async with open_gateway(profile, ahead=False) as gateway:
+    async with open_gateway(profile, ahead=ahead) as gateway:
         yield gateway
 
 

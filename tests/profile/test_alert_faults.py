@@ -40,7 +40,7 @@ def faults(folder: Path, text: str) -> list[str]:
         ),
         (
             "[alerts.cpu]\nwarning = '80%'\nwindow = '2h'",
-            '3:10: alerts.cpu.window: expected a window of metrics.resolution (5s) to metrics.history (1h), found "2h"',
+            '3:10: alerts.cpu.window: expected a window of metrics.interval (30s) to metrics.history (1h), found "2h"',
         ),
         (
             "[alerts.cpu]\nwindow = '2m'\nsustained = '5m'",

@@ -10,7 +10,9 @@ OWN = ["127.0.0.1:8765", "[::1]:8765", "192.0.2.7:80"]
 Headers = list[tuple[bytes, bytes]]
 
 
-async def status(headers: Headers, *, bound: list[str] = OWN, hosts: list[str] | None = None) -> int:
+async def status(
+    headers: Headers, *, bound: list[str] = OWN, hosts: list[str] | None = None, own_pages_only: bool = False
+) -> int:
     """What a request with these headers is answered; 200 when it came through."""
     sent: list[dict[str, Any]] = []
 
@@ -24,7 +26,11 @@ async def status(headers: Headers, *, bound: list[str] = OWN, hosts: list[str] |
         raise AssertionError("nothing is read of a request that is refused")
 
     check = HostCheck(
-        cast("Any", app), bound, hosts or ["Example.org", "ports.example.org:8080"], ["https://App.example.org/"]
+        cast("Any", app),
+        bound,
+        hosts or ["Example.org", "ports.example.org:8080"],
+        ["https://App.example.org/"],
+        own_pages_only=own_pages_only,
     )
     await check(cast("Any", {"type": "http", "headers": headers}), receive, cast("Any", send))
     return int(sent[0]["status"])
@@ -170,3 +176,24 @@ def test_reachable() -> None:
     """A bound address is how a client reaches it, where it is one."""
     assert reachable("127.0.0.1:1") == "127.0.0.1:1"
     assert reachable("[::1]:1") == "[::1]:1"
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"origin": "http://127.0.0.1:8765"}, 200),
+        ({"origin": "https://127.0.0.1:8765"}, 200),
+        ({"origin": "http://localhost:3000"}, 403),
+        ({"origin": "null"}, 403),
+        ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"}, 403),
+        ({"sec-fetch-site": "same-site", "sec-fetch-mode": "cors"}, 403),
+        ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}, 200),
+        ({"sec-fetch-site": "same-origin", "sec-fetch-mode": "cors"}, 200),
+        ({}, 200),
+    ],
+)
+async def test_only_pages_of_its_own(headers: dict[str, str], expected: int) -> None:
+    """The admin site is asked by its own pages, by links, and by what is no browser; not by another local page."""
+    sent = {"host": "127.0.0.1:8765", **headers}
+    pairs = [(name.encode(), value.encode()) for name, value in sent.items()]
+    assert await status(pairs, own_pages_only=True) == expected

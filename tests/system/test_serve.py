@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import time
 from functools import partial
 from pathlib import Path
 
@@ -51,16 +50,10 @@ def test_bound_to_all_addresses(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGINT], [signal.SIGTERM, signal.SIGINT]])
 def test_idle(tmp_path: Path, signals: list[signal.Signals]) -> None:
-    """When idle, a signal ends it with exit code 0 within a second (the best of three, on a busy machine)."""
-    took = []
-    for _ in range(3):
-        with Gateway.serving(tmp_path) as gateway:
-            began = time.monotonic()
-            assert gateway.stop(*signals) == 0
-            took.append(time.monotonic() - began)
-        if took[-1] < 1:
-            return
-    pytest.fail(f"it took {took} seconds")
+    """When idle, a signal ends it with exit code 0, and nothing waits for a deadline."""
+    patient = ("--set", "server.drain_timeout=10m")  # far longer than the test waits
+    with Gateway.serving(tmp_path, *patient) as gateway:
+        assert gateway.stop(*signals) == 0
 
 
 def test_idle_connections(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ argv = ["/bin/sh", "-c", "cat >> {folder}/told; echo >> {folder}/told"]
 REASONABLE = """
 [alerts]
 response_time = {{ warning = "5s", window = "2s", min_requests = 5 }}
-hit_rate = {{ warning = "50%", window = "2s", min_requests = 5 }}
+hit_rate = {{ warning = "50%", window = "2s", min_requests = 20 }}
 error_rate = {{ warning = "10%", window = "2s", min_requests = 5 }}
 throughput = {{ warning = 100_000, window = "2s" }}
 memory = {{ warning = "4GB", window = "2s" }}

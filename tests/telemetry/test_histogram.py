@@ -111,3 +111,19 @@ def test_a_copy_stays_as_it_is(durations: list[float]) -> None:
     assert histogram.since(copy).summary().count == 0
     histogram.record(1.0)
     assert copy.count == len(durations)
+
+
+@given(st.lists(st.floats(1e-6, 1000.0), max_size=60))
+def test_packed_is_the_same(durations: list[float]) -> None:
+    """What is kept in numbers says the same as what it was made of, and adds up with others."""
+    histogram = Histogram()
+    for seconds in durations:
+        histogram.record(seconds)
+    packed = histogram.packed()
+    assert packed.summary() == histogram.summary()
+    assert combined([packed, histogram]).count == 2 * len(durations)
+
+
+def test_nothing_is_kept_once() -> None:
+    """However many samples are empty, they share one that is."""
+    assert Histogram().packed() is Histogram().packed()

@@ -8,7 +8,7 @@ from quart import Blueprint
 from quart_schema import validate_response
 
 from gateway.assembly import Gateway
-from gateway.profile.positions import KeyPath
+from gateway.profile.positions import KeyPath, dotted
 from gateway.serving.admin.models import Shape
 from gateway.watch.diagnosis.diagnose import diagnose, gather
 from gateway.watch.diagnosis.model import Issue
@@ -30,7 +30,8 @@ class IssueShape(Shape):
     change: dict[str, Any]
     """The change of the profile, as tables; empty where none would help by itself."""
     now: dict[str, str]
-    """Where the keys of the change are set now: file and line, a variable, `--set`, or `default`."""
+    """Where the keys of the change are set now: file and line, a variable or `--set`; or `default`, and where the table
+    is that would hold it."""
 
 
 class DiagnosisAnswer(Shape):
@@ -114,7 +115,10 @@ def _shape(issue: Issue, gateway: Gateway) -> IssueShape:
 
 
 def _origin(path: KeyPath, gateway: Gateway) -> str:
-    """Where the key is set, or the nearest table that holds it."""
-    if gateway.loaded is None:
-        return "default"
-    return gateway.loaded.origins[path].label if path in gateway.loaded.origins else "default"
+    """Where the key is set; for one that is not, where the table is that would hold it."""
+    origins = gateway.loaded.origins if gateway.loaded is not None else {}
+    if path in origins:
+        return origins[path].label
+    above = (path[:length] for length in range(len(path) - 1, 0, -1))
+    table = next((each for each in above if each in origins), None)
+    return "default" if table is None else f"default ({dotted(table)} is at {origins[table].label})"

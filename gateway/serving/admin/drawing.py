@@ -177,10 +177,8 @@ def _of_process(attribute: str) -> Callable[[Window], float]:
 
 def _memory(windows: Sequence[Window]) -> _Drawn:
     tier = [
-        max(
-            (sample.tiers[name].size for sample in w.samples for name in ("memory",) if name in sample.tiers), default=0
-        )
-        for w in windows
+        max((sample.tiers["memory"].size for sample in window.samples if "memory" in sample.tiers), default=0)
+        for window in windows
     ]
     resident = [_of_process("memory")(window) for window in windows]
     return "Memory", "bytes", [Line("process", resident), Line("memory tier", tier)]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+import trio
 from quart import Blueprint, Response, request
 from quart_schema import hide
 
 from gateway.watch.watching import Watching
+
+_WRITING = trio.CapacityLimiter(1)
+"""To write a few thousand lines takes some 100 ms of Python, in which the event loop has its turns."""
 
 
 def metrics_routes(watching: Watching) -> Blueprint:
@@ -18,9 +23,10 @@ def metrics_routes(watching: Watching) -> Blueprint:
     @hide
     async def scrape() -> Response:
         """Every metric since the start; OpenMetrics where the scraper accepts it, else Prometheus' text."""
-        from gateway.telemetry.exposition import exposed
+        from gateway.telemetry.exposition import exposed, kept
 
-        body, content_type = exposed(watching.metrics(), request.headers.get("Accept", ""))
+        writing = partial(exposed, kept(watching.metrics()), request.headers.get("Accept", ""))
+        body, content_type = await trio.to_thread.run_sync(writing, limiter=_WRITING)
         return Response(body, content_type=content_type)
 
     @routes.get("/api/metrics")

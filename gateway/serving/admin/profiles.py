@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
+from functools import partial
 from typing import Annotated, Literal
 
+import trio
 from pydantic import Field
 from quart import Blueprint, Response
 from quart_schema import document_response, hide, validate_querystring, validate_request, validate_response
@@ -15,6 +17,8 @@ from gateway.serving.admin.models import Problem, Shape
 from gateway.watch.profiling.profile import Profile
 from gateway.watch.profiling.profiler import ProfilerBusy, ProfilerRange, ProfilerUnavailable, StackProfiler
 
+_DRAWING = trio.CapacityLimiter(1)
+"""A profile of thousands of stacks takes seconds to draw."""
 _KEPT = 5
 """Profiles that are kept; the oldest goes."""
 
@@ -54,8 +58,8 @@ class FlameQuery(Shape):
     """The page's; auto follows the system."""
 
 
-def profile_routes(profiler: StackProfiler) -> Blueprint:
-    """The routes under /api/profiles."""
+def profile_routes(profiler: StackProfiler, stop: trio.Event) -> Blueprint:
+    """The routes under /api/profiles; a recording ends when `stop` is set."""
     routes = Blueprint("profiles", __name__, url_prefix="/api/profiles")
     kept: OrderedDict[int, Profile] = OrderedDict()
     numbers = itertools.count(1)
@@ -70,7 +74,7 @@ def profile_routes(profiler: StackProfiler) -> Blueprint:
 
     @routes.errorhandler(ProfilerUnavailable)
     async def unavailable(error: ProfilerUnavailable) -> tuple[dict[str, str], int]:
-        return {"error": str(error)}, 501
+        return {"error": str(error)}, 503
 
     @routes.post("")
     @validate_request(RecordRequest)
@@ -78,7 +82,7 @@ def profile_routes(profiler: StackProfiler) -> Blueprint:
     @document_response(Problem, 409)
     async def record(data: RecordRequest) -> RecordAnswer:
         """Look at all threads for a while; answers when that is over. One at a time."""
-        profile = await profiler.record(data.seconds, data.interval, idle=data.idle)
+        profile = await _unless_stopped(profiler, data, stop)
         number = next(numbers)
         kept[number] = profile
         while len(kept) > _KEPT:
@@ -99,15 +103,37 @@ def profile_routes(profiler: StackProfiler) -> Blueprint:
     @validate_querystring(FlameQuery)
     async def flame(number: int, query_args: FlameQuery) -> Response | tuple[dict[str, str], int]:
         found = kept.get(number)
-        return svg(found.flame_svg(query_args.theme)) if found is not None else _gone(number)
+        if found is None:
+            return _gone(number)
+        drawing = partial(found.flame_svg, query_args.theme)
+        return svg(await trio.to_thread.run_sync(drawing, limiter=_DRAWING))
 
     @routes.get("/<int:number>.speedscope.json")
     @hide
     async def take_along(number: int) -> Response | tuple[dict[str, str], int]:
         found = kept.get(number)
-        return Response(found.speedscope(), mimetype="application/json") if found is not None else _gone(number)
+        if found is None:
+            return _gone(number)
+        return Response(await trio.to_thread.run_sync(found.speedscope, limiter=_DRAWING), mimetype="application/json")
 
     return routes
+
+
+async def _unless_stopped(profiler: StackProfiler, asked: RecordRequest, stop: trio.Event) -> Profile:
+    """A profile; raises ProfilerUnavailable when the gateway stops meanwhile, which nobody should have to wait for."""
+    profile: list[Profile] = []
+    async with trio.open_nursery() as nursery:
+
+        async def give_up() -> None:
+            await stop.wait()
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(give_up)
+        profile.append(await profiler.record(asked.seconds, asked.interval, idle=asked.idle))
+        nursery.cancel_scope.cancel()
+    if not profile:
+        raise ProfilerUnavailable("the gateway stops, and the profile with it")
+    return profile[0]
 
 
 def _gone(number: int) -> tuple[dict[str, str], int]:

@@ -46,7 +46,7 @@ def build_site(gateway: Gateway, stop: trio.Event) -> ASGIFramework:
     site.register_blueprint(alert_routes(gateway.watching.alerting))
     site.register_blueprint(chart_routes(gateway.watching))
     site.register_blueprint(diagnosis_routes(gateway))
-    site.register_blueprint(profile_routes(gateway.watching.profiler))
+    site.register_blueprint(profile_routes(gateway.watching.profiler, stop))
     site.register_blueprint(page_routes())
 
     @site.errorhandler(RequestSchemaValidationError)

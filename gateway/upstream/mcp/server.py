@@ -109,6 +109,10 @@ class McpServer:
         """Whether there is a session."""
         return self._session is not None
 
+    async def wait_connected(self) -> None:
+        """Wait until there is a session; raises UpstreamNotAsked once an attempt has failed."""
+        await self._ready()
+
     async def wait_known(self, patience: float) -> None:
         """Wait until its definitions are known, for at most so many seconds; not for one that is not there."""
         with trio.move_on_after(patience):

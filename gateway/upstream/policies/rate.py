@@ -50,7 +50,11 @@ class TokenBucket:
 
         Raises UpstreamNotAsked at once when, after those who wait already, it would come after the caller's deadline.
         """
+        await trio.lowlevel.checkpoint_if_cancelled()
         now = trio.current_time()
+        if self.try_take(now):  # one that need not wait is never counted as waiting
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            return
         wait = max(self._full_at, now) + self.waiting * self._interval - self._slack - now
         if wait > 0 and now + wait > trio.current_effective_deadline():
             raise UpstreamNotAsked(

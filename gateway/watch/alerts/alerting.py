@@ -58,11 +58,11 @@ class Alerting:
 
     def look(self) -> list[Change]:
         """Judge every number now; what changed by it."""
-        now, changes = self._clock(), []
+        now, at, changes = trio.current_time(), self._clock(), []  # what lasts does not heed that the clock is set
         for name, section in self._sections.items():
             for subject, value in numbers(name, section, self._series):
                 judge = self._judges.setdefault((name, subject), Judge(name, subject, section))
-                change = judge.look(value, now)
+                change = judge.look(value, now, at)
                 if change is not None:
                     changes.append(change)
         return changes

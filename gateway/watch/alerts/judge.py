@@ -24,20 +24,24 @@ class Judge:
     raised: RaisedAlert | None = None
     _bad_since: dict[Severity, float] = field(default_factory=dict)
 
-    def look(self, value: float | None, now: float) -> Change | None:
-        """The change that `value` makes at `now` (seconds since the epoch), if it makes one."""
+    def look(self, value: float | None, now: float, at: float | None = None) -> Change | None:
+        """The change that `value` makes at `now`, if it makes one.
+
+        `now` is of a clock that only goes forward; `at` is the same moment in seconds since the epoch, for people.
+        """
+        at = now if at is None else at
         before = self.raised.severity if self.raised is not None else Severity.OK
         severity = self._severity(value, now, before)
         if severity is Severity.OK and before is Severity.OK:
             return None
         number = value if value is not None else (self.raised.value if self.raised is not None else 0.0)
         threshold = self._threshold(severity or before)
-        raised_at = self.raised.raised_at if self.raised is not None and severity is before else now
+        raised_at = self.raised.raised_at if self.raised is not None and severity is before else at
         alert = RaisedAlert(
             self.name, self.subject, severity, number, threshold or 0.0, unit_of(self.section), raised_at
         )
         self.raised = alert if severity is not Severity.OK else None
-        return Change(alert, before, now, judged=value is not None) if severity is not before else None
+        return Change(alert, before, at, judged=value is not None) if severity is not before else None
 
     def _severity(self, value: float | None, now: float, before: Severity) -> Severity:
         since, found = self._bad_since, Severity.OK

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import tempfile
 from collections.abc import Mapping
-from functools import partial
-from typing import Any, Protocol, cast
+from contextlib import suppress
+from typing import Any, Protocol
 
 import orjson
 import trio
@@ -104,30 +106,40 @@ class CommandNotifier:
         """Run it to its end. Raises NotTold when it can't be run, fails, or takes too long; then it is ended."""
         variables = {f"GATEWAY_ALERT_{name.upper()}": str(value) for name, value in about(change).items()}
         variables["GATEWAY_ALERT_EVENT"] = change.event
-        run = partial(
-            trio.run_process,
-            self._section.argv,
-            stdin=message(change, self._gateway),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            check=False,
-            env={**self._environ, **variables},
-        )
-        program, said, why = self._section.argv[0], b"", ""
-        process: trio.Process | None = None
-        with trio.move_on_after(self._section.timeout) as scope:
-            async with trio.open_nursery() as nursery:
-                try:
-                    process = await nursery.start(run)
-                except OSError as error:
-                    why = error.strerror or str(error)
-                else:
-                    async for data in cast("trio.abc.ReceiveStream", process.stderr):
-                        said = (said + data)[:_SHOWN]  # the rest is read as well, or the program would wait for ever
-        if scope.cancelled_caught:
+        program = self._section.argv[0]
+        with tempfile.TemporaryFile() as words:
+            try:
+                process = await trio.lowlevel.open_process(
+                    self._section.argv,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    stderr=words,  # no pipe: what the program leaves behind may hold it open for ever
+                    env={**self._environ, **variables},
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise NotTold(f"{program} can't be run: {error.strerror or error}") from error
+            code = await self._wait(process, message(change, self._gateway))
+            words.seek(0)
+            said = printable(words.read(_SHOWN).decode("utf-8", "replace").strip(), _SHOWN)
+        if code is None:
             raise NotTold(f"{program} took longer than {self.key}.timeout and was ended")
-        if process is None:
-            raise NotTold(f"{program} can't be run: {why}")
-        if process.returncode:
-            words = printable(said.decode("utf-8", "replace").strip(), _SHOWN)
-            raise NotTold(f"{program} ended with {process.returncode}{': ' if words else ''}{words}")
+        if code:
+            raise NotTold(f"{program} ended with {code}{': ' if said else ''}{said}")
+
+    async def _wait(self, process: trio.Process, body: bytes) -> int | None:
+        """The program's exit code; None where it took too long, and was ended with all that it started."""
+        assert process.stdin is not None  # noqa: S101  # a pipe was asked for
+        try:
+            with trio.move_on_after(self._section.timeout):
+                with suppress(trio.BrokenResourceError):  # it need not read it
+                    await process.stdin.send_all(body)
+                await process.stdin.aclose()
+                return await process.wait()
+        finally:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                with trio.CancelScope(shield=True):
+                    await process.wait()
+        return None

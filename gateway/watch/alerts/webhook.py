@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx2
 
+from gateway.errors import UpstreamError
 from gateway.profile.alerts import Webhook
 from gateway.profile.upstreams.policies import Breaker, Politeness
 from gateway.upstream.client import Client, Outgoing
 from gateway.watch.alerts.model import Change
-from gateway.watch.alerts.notifying import message
+from gateway.watch.alerts.notifying import NotTold, message
+
+_ADDRESS = re.compile(r"https?://\S+")
 
 
 class WebhookNotifier:
@@ -23,9 +28,13 @@ class WebhookNotifier:
         self._gateway = gateway
 
     async def tell(self, change: Change) -> None:
-        """Post it. Raises UpstreamError."""
+        """Post it. Raises NotTold, which says nothing of the address but its host: often it is a secret itself."""
         body = message(change, self._gateway)
-        await self._client.send(Outgoing("POST", self._url, self._headers, body), idempotent=True)
+        try:
+            await self._client.send(Outgoing("POST", self._url, self._headers, body), idempotent=True)
+        except UpstreamError as error:
+            said = _ADDRESS.sub(self._url.host, error.message).replace(f"upstreams.{self.key}", self.key)
+            raise NotTold(f"{self._url.host} did not take it: {said}") from None
 
 
 def politeness_of(section: Webhook) -> Politeness:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from gateway.profile.profile import Profile
 from gateway.telemetry.histogram import combined
 from gateway.telemetry.series import ANSWERED_FROM_CACHE
 from gateway.telemetry.telemetry import Telemetry
 from gateway.watch.diagnosis import cache_rules, process_rules, upstream_rules
+from gateway.watch.diagnosis.changes import differing
 from gateway.watch.diagnosis.model import Facts, Issue, ToolFacts
 from gateway.watch.watching import Watching
 
@@ -37,8 +40,8 @@ RULES: tuple[Rule, ...] = (
 
 
 def diagnose(facts: Facts) -> list[Issue]:
-    """What costs, the most valuable first."""
-    found = [issue for rule in RULES for issue in rule(facts)]
+    """What costs, the most valuable first. A change has only what is not so already."""
+    found = [replace(issue, change=differing(issue.change, facts.profile)) for rule in RULES for issue in rule(facts)]
     return sorted(found, key=lambda issue: -issue.worth)
 
 
@@ -50,31 +53,29 @@ def gather(profile: Profile, watching: Watching) -> Facts:
         resident=watching.gauges.resident(),
         tiers=watching.gauges.tiers(),
         upstreams=watching.gauges.upstreams(),
-        tools=_tools(watching.telemetry),
+        tools=_tools(profile, watching.telemetry),
         curves={tier: curve for tier, curve in watching.gauges.curves().items() if curve.accesses >= _ENOUGH},
-        spreads=watching.telemetry.misses.spreads(),
-        lag=watching.telemetry.lag.of().copy(),
+        misses=watching.telemetry.misses.misses(),
     )
 
 
-def _tools(telemetry: Telemetry) -> dict[str, ToolFacts]:
-    hits: dict[str, int] = {}
-    misses: dict[str, int] = {}
+def _tools(profile: Profile, telemetry: Telemetry) -> dict[str, ToolFacts]:
+    """The tools that the profile declares and caches."""
+    hits: Counter[str] = Counter()
+    misses: Counter[str] = Counter()
     seconds: dict[str, float] = {}
-    strategies: dict[str, str] = {}
-    for (kind, name, strategy, outcome), timings in telemetry.requests.by(
-        "kind", "name", "strategy", "outcome"
-    ).items():
-        if kind != "tool" or not strategy:
+    for (kind, name, outcome), timings in telemetry.requests.by("kind", "name", "outcome").items():
+        if kind != "tool":
             continue
         whole = combined(timings)
-        strategies[name] = strategy
         if outcome in ANSWERED_FROM_CACHE:
-            hits[name] = hits.get(name, 0) + whole.count
+            hits[name] += whole.count
         elif outcome == "miss":  # what failed has another cause
-            misses[name] = misses.get(name, 0) + whole.count
+            misses[name] += whole.count
             seconds[name] = seconds.get(name, 0.0) + whole.sum
+    selects = {name: timing.max for (name,), timing in telemetry.selects.items()}
     return {
-        name: ToolFacts(strategy, hits.get(name, 0), misses.get(name, 0), seconds.get(name, 0.0))
-        for name, strategy in strategies.items()
+        name: ToolFacts(tool.strategy, hits[name], misses[name], seconds.get(name, 0.0), selects.get(name, 0.0))
+        for name, tool in profile.tools.items()
+        if hits[name] or misses[name]
     }

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from gateway.profile.profile import Profile
-from gateway.telemetry.histogram import Histogram
 from gateway.telemetry.series import Window
-from gateway.telemetry.shapes import Spread
+from gateway.telemetry.shapes import Misses
 from gateway.tiers.curve import Curve
+from gateway.watch.diagnosis.changes import Change, paths
 from gateway.watch.gauges import TierState, UpstreamState
-
-Change = Mapping[str, Any]
-"""Part of a profile: tables by their keys, values as TOML has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +20,15 @@ class ToolFacts:
     strategy: str
     hits: int
     misses: int
-    seconds_missed: float
+    seconds_missed: float = 0.0
     """Seconds that callers waited for misses, all together."""
+    longest_select: float = 0.0
+    """Seconds that parsing a document and selecting from it took at most."""
+
+    @property
+    def asked(self) -> int:
+        """Calls that were answered, from the cache or not."""
+        return self.hits + self.misses
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +38,16 @@ class Facts:
     profile: Profile
     window: Window
     """The last minutes."""
-    resident: int
-    tiers: Mapping[str, TierState]
-    upstreams: Mapping[str, UpstreamState]
-    tools: Mapping[str, ToolFacts]
-    curves: Mapping[str, Curve]
+    resident: int = 0
+    tiers: Mapping[str, TierState] = field(default_factory=dict)
+    """Fastest first."""
+    upstreams: Mapping[str, UpstreamState] = field(default_factory=dict)
+    tools: Mapping[str, ToolFacts] = field(default_factory=dict)
+    """Those that are cached."""
+    curves: Mapping[str, Curve] = field(default_factory=dict)
     """By tier; those that rest on enough."""
-    spreads: Mapping[str, Mapping[str, Spread]]
-    """By tool and argument."""
-    lag: Histogram
-    """Of the window."""
+    misses: Mapping[str, Misses] = field(default_factory=dict)
+    """By tool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,38 +70,4 @@ class Issue:
     @property
     def paths(self) -> Mapping[str, tuple[str, ...]]:
         """The keys that the change sets, by how they are written."""
-        return {".".join(path): path for path in _paths(self.change, ())}
-
-
-def change(value: Any, *path: str) -> Change:
-    """The change that sets the key at `path` to `value`."""
-    for key in reversed(path):
-        value = {key: value}
-    changed: Change = value
-    return changed
-
-
-def merged(changes: Iterable[Change]) -> dict[str, Any]:
-    """All changes as one; the first one that sets a key counts."""
-    whole: dict[str, Any] = {}
-    for each in changes:
-        _merge(whole, each)
-    return whole
-
-
-def _merge(whole: dict[str, Any], part: Change) -> None:
-    for key, value in part.items():
-        if isinstance(value, Mapping):
-            inner = whole.setdefault(key, {})
-            if isinstance(inner, dict):
-                _merge(inner, value)
-        else:
-            whole.setdefault(key, value)
-
-
-def _paths(part: Change, before: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    for key, value in part.items():
-        if isinstance(value, Mapping):
-            yield from _paths(value, (*before, key))
-        else:
-            yield (*before, key)
+        return {".".join(path): path for path in paths(self.change)}

@@ -14,6 +14,9 @@ from gateway.telemetry.metrics import Labels, Metric
 from gateway.telemetry.series import UPSTREAM_FAILURES, Series
 from gateway.watch.gauges import Gauges
 
+_ENOUGH = 5
+"""Questions to an upstream from which on their failures say something."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -88,6 +91,6 @@ class StandingMonitor:
         for name, state in self._gauges.upstreams().items():
             outcomes = window.upstream_outcomes(name)
             failed, asked = sum(outcomes[word] for word in UPSTREAM_FAILURES), sum(outcomes.values())
-            well = not state.breaker_open and (not failed or failed * 2 < asked)
+            well = not state.breaker_open and (asked < _ENOUGH or failed * 2 < asked)
             about = {"breaker": "open" if state.breaker_open else "closed", "asked": asked, "failed": failed}
             yield Finding(name, well, f"upstreams.{name}", about)

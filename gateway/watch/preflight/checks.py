@@ -9,6 +9,7 @@ from gateway.profile.positions import KeyPath
 from gateway.profile.profile import Profile
 from gateway.profile.units import format_duration, format_ratio, format_size
 from gateway.profile.upstreams.http import HttpUpstream
+from gateway.profile.upstreams.mcp import McpUpstream
 from gateway.profile.upstreams.policies import Politeness
 from gateway.watch.alerts.numbers import watched
 from gateway.watch.preflight.model import Point, failed, passed, warned
@@ -16,7 +17,9 @@ from gateway.watch.preflight.model import Point, failed, passed, warned
 Check = Callable[[Profile], Iterator[Point]]
 
 _IMPORTANT_ALERTS = ("response_time", "error_rate", "hit_rate", "memory")
-_SECRET_WORDS = ("authorization", "cookie", "token", "api-key", "apikey", "secret", "password")
+_PROCESS = 100_000_000
+"""Bytes that the process needs beside its memory tier."""
+_SECRET_WORDS = ("authorization", "cookie", "token", "api-key", "apikey", "secret", "passw")
 
 
 def cache(profile: Profile) -> Iterator[Point]:
@@ -35,8 +38,9 @@ def cache(profile: Profile) -> Iterator[Point]:
 def memory_limits(profile: Profile) -> Iterator[Point]:
     """Whether the process gives up entries well before something else ends it."""
     monitor, tier = profile.monitors.memory, profile.cache.memory
-    room = monitor.warning - (tier.max_size if tier.enabled else 0)
-    if room >= 100_000_000:
+    if not tier.enabled:
+        yield passed("memory limits", "there is no memory tier", "cache", "memory", "enabled")
+    elif monitor.warning - tier.max_size >= _PROCESS:
         found = f"entries are given up from {format_size(monitor.warning)} on, beside a tier of "
         yield passed("memory limits", found + format_size(tier.max_size), "monitors", "memory", "warning")
     else:
@@ -52,6 +56,8 @@ def memory_limits(profile: Profile) -> Iterator[Point]:
 def pools(profile: Profile) -> Iterator[Point]:
     """Whether requests to upstreams are bounded by what the pool carries."""
     for name, section in profile.upstreams.items():
+        if isinstance(section, McpUpstream) and section.command is not None:
+            continue  # a command has no connections
         if isinstance(section, Politeness) and section.max_concurrent > section.pool.max_connections * 10:
             yield warned(
                 "pools",
@@ -70,7 +76,9 @@ def pools(profile: Profile) -> Iterator[Point]:
 def compression(profile: Profile) -> Iterator[Point]:
     """Whether the disk tier compresses what is worth it."""
     disk = profile.cache.disk
-    if disk.enabled and disk.compression_threshold > 100_000:
+    if not disk.enabled:
+        yield passed("compression", "there is no disk tier", "cache", "disk", "enabled")
+    elif disk.compression_threshold > 100_000:
         yield warned(
             "compression",
             f"only entries above {format_size(disk.compression_threshold)} are compressed",
@@ -130,15 +138,15 @@ def alerts(profile: Profile) -> Iterator[Point]:
 def error_handling(profile: Profile) -> Iterator[Point]:
     """Whether an upstream that fails is survived."""
     strict = [name for name, each in profile.strategies.items() if each.stale_if_error == 0 and _used(profile, name)]
-    bold = [
-        name
-        for name, each in profile.upstreams.items()
-        if isinstance(each, Politeness) and (not each.breaker.enabled or each.retry_budget > 0.5)
-    ]
-    if bold:
-        key = ("upstreams", bold[0], "breaker", "enabled")
-        found = f"{', '.join(bold)}: no breaker, or retries beyond half of the requests: an outage is made worse"
-        yield failed("error handling", found, "turn the breaker on, and keep retry_budget at 20%", *key)
+    asked = {name: each for name, each in profile.upstreams.items() if isinstance(each, Politeness)}
+    unbroken = [name for name, each in asked.items() if not each.breaker.enabled]
+    stubborn = [name for name, each in asked.items() if each.retry_budget > 0.5]
+    if unbroken:
+        found = f"{', '.join(unbroken)}: no breaker, so an outage is made worse"
+        yield failed("error handling", found, "turn it on", "upstreams", unbroken[0], "breaker", "enabled")
+    elif stubborn:
+        found = f"{', '.join(stubborn)}: retries beyond half of the requests make an outage worse"
+        yield failed("error handling", found, "20% is enough", "upstreams", stubborn[0], "retry_budget")
     elif strict:
         found = f"under {', '.join(strict)} nothing stands in for an upstream that fails"
         remedy = f'set strategies.{strict[0]}.stale_if_error = "24h"'
@@ -160,15 +168,13 @@ def logging(profile: Profile) -> Iterator[Point]:
 
 
 def secrets(profile: Profile, written: Mapping[KeyPath, str]) -> Iterator[Point]:
-    """Whether what looks like a credential comes from one."""
-    for name, upstream in profile.upstreams.items():
-        for header in getattr(upstream, "headers", {}):
-            path = ("upstreams", name, "headers", header)
-            if any(word in header.lower() for word in _SECRET_WORDS) and "${credential:" not in written.get(path, ""):
-                remedy = f'write "${{credential:NAME}}" there, and give the gateway the credential {header}'
-                yield failed("secrets", f"the header {header} of {name} stands in the profile", remedy, *path)
-                return
-    yield passed("secrets", "no credential stands in the profile", "upstreams")
+    """Whether what looks like a credential comes from one: not from the profile, and not from the environment."""
+    for path in _sensitive(profile):
+        if "${credential:" not in written.get(path, ""):
+            found = f"what looks like a credential comes from {'the environment' if path in written else 'the profile'}"
+            yield failed("secrets", found, 'write "${credential:NAME}" there', *path)
+            return
+    yield passed("secrets", "whatever looks like one is a credential", "upstreams")
 
 
 def authentication(profile: Profile) -> Iterator[Point]:
@@ -201,6 +207,22 @@ CHECKS: tuple[Check, ...] = (
     authentication,
 )
 """Those that need nothing but the profile."""
+
+
+def _sensitive(profile: Profile) -> Iterator[tuple[str, ...]]:
+    """The headers and variables whose names say that they hold a secret."""
+    tables: dict[tuple[str, ...], Mapping[str, str]] = {("opentelemetry", "headers"): profile.opentelemetry.headers}
+    if profile.notifications.webhook is not None:
+        tables["notifications", "webhook", "headers"] = profile.notifications.webhook.headers
+    for name, upstream in profile.upstreams.items():
+        if isinstance(upstream, HttpUpstream | McpUpstream):
+            tables["upstreams", name, "headers"] = upstream.headers
+        if isinstance(upstream, McpUpstream):
+            tables["upstreams", name, "env"] = upstream.env
+    for path, table in tables.items():
+        for key in table:
+            if any(word in key.lower().replace("_", "-") for word in _SECRET_WORDS):
+                yield (*path, key)
 
 
 def _used(profile: Profile, strategy: str) -> bool:

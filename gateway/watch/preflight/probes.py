@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 from urllib.parse import urlsplit
 
 import orjson
@@ -25,6 +25,7 @@ from gateway.profile.upstreams.http import HttpUpstream
 from gateway.profile.upstreams.mcp import McpUpstream
 from gateway.profile.upstreams.npm import NpmUpstream
 from gateway.profile.upstreams.search import SearchUpstream
+from gateway.upstream.mcp.server import McpServer
 from gateway.watch.preflight.model import Point, failed, passed, warned
 
 _NOW = Policy("preflight", ttl=1.0).at_most(0.0)
@@ -40,8 +41,8 @@ def report(section: Preflight, kind: str) -> Point:
     if place is None:
         return warned(name, "none is named", remedy, *key)
     try:
-        about: Any = orjson.loads(Path(place).read_bytes())
-        finished, good = float(about["finished_at"]), bool(about["passed"])
+        about: Any = orjson.loads(Path(place).expanduser().read_bytes())
+        finished, good = float(about["finished_at"]), about["passed"] is True
         if about["kind"] != kind:
             return failed(
                 name, f"{place} is the report of something else ({printable(str(about['kind']))})", remedy, *key
@@ -51,7 +52,7 @@ def report(section: Preflight, kind: str) -> Point:
     except (ValueError, KeyError, TypeError):
         return failed(name, f"{place} is no report of this kind", remedy, *key)
     age = max(0.0, time.time() - finished)
-    said = f"{printable(str(about.get('summary', '')), 300)} ({format_duration(round(age))} ago)".strip()
+    said = f"{printable(str(about.get('summary', '')), 300)} ({_about(age)} ago)".strip()
     if not good:
         return failed(name, f"it did not pass: {said}", "see what failed, and run it again", *key)
     if age > section.max_age:
@@ -75,51 +76,66 @@ def disk_room(profile: Profile) -> Point:
     file = Path(disk.path).expanduser()
     needed = disk.max_size + profile.preflight.disk_room - (file.stat().st_size if file.exists() else 0)
     found = f"{free / 1e9:.1f} GB are free in {folder}, the tier may take {format_size(disk.max_size)}"
+    found += f" and {format_size(profile.preflight.disk_room)} are to stay free"
     if free < needed:
         return failed("disk room", found, "make room, or lower cache.disk.max_size", *key)
     return passed("disk room", found, *key)
 
 
-async def upstreams(profile: Profile, documents: Documents, servers: Collection[str]) -> AsyncIterator[Point]:
-    """Whether each upstream can be reached now; `servers` are the MCP servers that there is a session with."""
+async def upstreams(profile: Profile, documents: Documents, servers: Mapping[str, McpServer]) -> AsyncIterator[Point]:
+    """Whether each upstream can be reached now; `servers` are the MCP servers, by name."""
     for name, section in profile.upstreams.items():
         key = ("upstreams", name)
         label = f"upstream {name}"
-        problem: str | None = f"no answer within {format_duration(profile.preflight.patience)}"
-        with trio.move_on_after(profile.preflight.patience):
-            problem = await _unreachable(name, section, documents, servers)
-        if problem is None:
-            yield passed(label, "it answers", *key)
+        patience = profile.preflight.patience
+        try:
+            with trio.fail_after(patience):
+                found = await _reached(name, section, documents, servers)
+        except trio.TooSlowError:
+            yield failed(label, f"no answer within {format_duration(patience)}", "", *key)
+        except (GatewayError, OSError) as error:
+            yield failed(label, printable(str(error).removeprefix(f"{name}: "), 400), "", *key)
         else:
-            yield failed(label, printable(problem, 400), f"see upstreams.{name}", *key)
+            yield passed(label, found, *key)
 
 
-async def _unreachable(name: str, section: Upstream, documents: Documents, servers: Collection[str]) -> str | None:
-    """Why it can't be reached; None if it can."""
+async def _reached(name: str, section: Upstream, documents: Documents, servers: Mapping[str, McpServer]) -> str:
+    """What shows that it can be reached. Raises GatewayError or OSError with why it can't."""
     match section:
         case SearchUpstream():
-            return None  # it is made of another one
+            await trio.lowlevel.checkpoint()
+            return f"it is made of {section.upstream}"
         case McpUpstream():
-            return None if name in servers else "there is no session with it"
+            await servers[name].wait_connected()
+            return "there is a session with it"
         case FilesUpstream():
             root = await trio.Path(section.root).expanduser()
-            return None if await root.is_dir() else f"{section.root} is no folder"
+            if not await root.is_dir():
+                raise NotADirectoryError(f"{section.root} is no folder")
+            return "the folder is there"
         case HttpUpstream() if section.versions is None:
-            return await _no_connection(section.base_url)
+            return await _connected(section.base_url)
         case NpmUpstream() | HttpUpstream():
-            try:
-                await documents.releases(name, Reading(_NOW))
-            except GatewayError as error:
-                return str(error)
-            return None
+            await documents.releases(name, Reading(_NOW))
+            return "it lists its releases"
+        case _:
+            assert_never(section)
 
 
-async def _no_connection(url: str) -> str | None:
+async def _connected(url: str) -> str:
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
         stream = await trio.open_tcp_stream(parts.hostname or "", port)
     except OSError as error:
-        return f"no connection to {parts.hostname}:{port}: {error}"
+        raise OSError(f"no connection to {parts.hostname}:{port}: {error}") from error
     await stream.aclose()
-    return None
+    return f"{parts.hostname}:{port} takes connections"
+
+
+def _about(seconds: float) -> str:
+    """A duration in its largest unit, rounded down."""
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds // length:.0f}{unit}"
+    return f"{seconds:.0f}s"

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from gateway.watch.profiling.flame import Theme, flame_svg
-from gateway.watch.profiling.speedscope import speedscope
 from gateway.watch.profiling.stacks import Stack
+
+if TYPE_CHECKING:
+    from gateway.watch.profiling.flame import Theme
+
+# What draws is imported once there is something to draw: a gateway over stdio starts with its agent.
 
 _TOP = 10
 """Functions that a summary names."""
@@ -77,10 +81,14 @@ class Profile:
 
     def speedscope(self) -> bytes:
         """JSON to open in speedscope."""
+        from gateway.watch.profiling.speedscope import speedscope
+
         return speedscope(self.stacks, self.interval)
 
     def flame_svg(self, theme: Theme = "auto") -> bytes:
         """An image for a browser, also inside `<img>`: see `gateway.watch.profiling.flame`."""
+        from gateway.watch.profiling.flame import flame_svg
+
         stacks, pace = sum(self.stacks.values()), self.interval * 1000
         note = f"{self.cpu:.2f} s of processor time in {self.seconds:.1f} s: {stacks} stacks, every {pace:.1f} ms"
         if self.left_out:

@@ -120,3 +120,20 @@ def test_who_is_let_in_is_served_before_the_deadline(max_: int, patiences: list[
                 nursery.start_soon(taker, patience + 1e-6)
 
     trio.run(main, clock=MockClock(autojump_threshold=0))
+
+
+async def test_who_finds_a_token_never_waits(autojump_clock: MockClock) -> None:
+    """Not even for the moment in which others may look: what is counted as waiting, waits."""
+    bucket, seen = bucket_of(100, 1.0), set()
+
+    async def looking() -> None:
+        while True:
+            seen.add(bucket.waiting)
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(looking)
+        for _ in range(50):
+            await bucket.take()
+        nursery.cancel_scope.cancel()
+    assert seen == {0}

@@ -181,7 +181,7 @@ at("record").addEventListener("submit", async (event) => {
     const answer = await ask("/api/profiles", {
       method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ seconds }),
       patience: (seconds + 20) * 1000 });
-    at("recorded").textContent = `${answer.samples} samples, ${percent(answer.busy)} of them busy`;
+    at("recorded").textContent = `${answer.samples} samples, ${percent(answer.busy)} of one core`;
     at("flame").src = `/api/profiles/${answer.id}.svg?theme=${dark.matches ? "dark" : "light"}`;
     at("flame").hidden = false;
     at("speedscope").href = `/api/profiles/${answer.id}.speedscope.json`;
