@@ -27,5 +27,5 @@ def test_every_command_is_documented() -> None:
     from gateway.__main__ import app
 
     names = {name for name in app if not name.startswith("-")}
-    documented = set(re.findall(r"^\| `gateway \[?(\w+)", README, re.MULTILINE))
+    documented = set(re.findall(r"^\| `gateway \[?([\w-]+)", README, re.MULTILINE))
     assert documented == names
