@@ -10,11 +10,13 @@ import trio
 from cyclopts import Parameter, validators
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from gateway.atomic import write_atomically
 from gateway.cli.admin import Url, open_running
 from gateway.cli.options import DEFAULT_PROFILE, Overrides, ProfileName
 from gateway.cli.run import load, run, writable
+from gateway.printable import printable
 from gateway.profile.profile import Profile
 
 
@@ -44,7 +46,7 @@ async def _record(profile: Profile, url: str | None, seconds: float, svg: Path |
             if path is not None:
                 content = await admin.content(f"/api/profiles/{answer['id']}.{kind}")
                 await trio.to_thread.run_sync(write_atomically, path, content)
-    console = Console()
+    console = Console(highlight=False)
     busy, overhead = answer["busy"], answer["overhead"]
     console.print(
         f"{answer['cpu']:.2f} s of processor time in {answer['seconds']:.1f} s ({busy:.1%} of one core)", end=""
@@ -52,6 +54,6 @@ async def _record(profile: Profile, url: str | None, seconds: float, svg: Path |
     console.print(f", {answer['samples']} samples; looking took {overhead:.1%} of it", highlight=False)
     table = Table("function", "of the time", box=None, pad_edge=False)
     for name, share in answer["top"]:
-        table.add_row(name, f"{share:.1%}")
+        table.add_row(Text(printable(name, 200), overflow="fold"), f"{share:.1%}")
     console.print(table)
     return 0

@@ -61,7 +61,7 @@ async def _screen(admin: Admin, window: float) -> Group:
     alerts = (await admin.ask("GET", "/api/alerts"))["alerts"]
     tools = (await admin.ask("GET", "/api/tools"))["tools"]
     return Group(
-        _head(now),
+        *_head(now),
         *_alerts(alerts),
         Text(),
         _numbers(now),
@@ -74,10 +74,10 @@ async def _screen(admin: Admin, window: float) -> Group:
     )
 
 
-def _head(now: dict[str, Any]) -> Text:
+def _head(now: dict[str, Any]) -> tuple[Text, Text]:
     state = ("ready", "green") if now["ready"] else ("not ready", "yellow")
-    about = f"  profile {now['profile']}, version {now['version']}, up for {seconds(now['uptime'])}"
-    return Text.assemble((printable(now["name"]), "bold"), "  ", state, (about, "dim"))
+    about = f"profile {now['profile']}, version {now['version']}, up for {seconds(now['uptime'])}"
+    return Text.assemble((printable(now["name"]), "bold"), "  ", state), Text(about, style="dim")
 
 
 def _alerts(alerts: list[dict[str, Any]]) -> list[Text]:
@@ -132,7 +132,7 @@ def _tools(tools: list[dict[str, Any]]) -> Table:
     table = _table("tool", "calls", "hit rate", "a hit", "a miss", "in all")
     for tool in tools[:15]:
         table.add_row(
-            tool["name"],
+            Text(printable(tool["name"])),  # a federated one is called as its server likes
             f"{tool['calls']:,}",
             share(tool["hit_rate"]),
             seconds(tool["hit"]),

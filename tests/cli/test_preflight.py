@@ -54,7 +54,7 @@ async def test_what_is_ready_but_for_its_tests(tmp_path: Path, server: HttpServe
     lines = [line.rstrip() for line in ended.out.splitlines()]
     assert lines[-1] == "p: 12 pass, 3 warn, 0 fail"
     assert max(map(len, lines)) <= 80
-    assert lines[2:4] == ["pass  cache: memory of 256MB, disk of 256MB", "      p.toml:1 cache"]
+    assert lines[1:3] == ["pass  cache: memory of 256MB, disk of 256MB", "      p.toml:1 cache"]
     assert lines[lines.index('warn  logging: every detail is logged; level = "info" is enough') + 1] == (
         "      p.toml:3 logging.level"
     )

@@ -36,6 +36,7 @@ def environment(folder: Path, registry: str = NOWHERE) -> dict[str, str]:
         "PATH": os.environ["PATH"],
         "HOME": str(home),
         "CACHE_DIRECTORY": str(folder / "cache"),
+        "CREDENTIALS_DIRECTORY": str(folder / "credentials"),
         "npm_config_registry": registry,
         "LANG": "C.UTF-8",
         "GATEWAY__WARM__ON_START": "false",  # what is asked for ahead would blur what a test asks for

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -45,6 +47,14 @@ path = "items/{{number}}"
 uri = "item://{{number}}"
 description = "An item."
 tool = "item"
+"""
+
+
+QUICK = """
+[metrics]
+resolution = "100ms"
+interval = "1s"
+history = "10m"
 """
 
 
@@ -113,3 +123,24 @@ def label_values(exposition: str) -> dict[str, set[str]]:
             for name, value in re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', line):
                 found.setdefault(name, set()).add(value)
     return found
+
+
+@asynccontextmanager
+async def watched(folder: Path, more: str = "", calls: int = 30) -> AsyncIterator[Watched]:
+    """A gateway of HEAD and `more` that has answered some calls, and had a sample or two taken of that."""
+    items = Items()
+    async with trio.open_nursery() as nursery, httpx2.AsyncClient(trust_env=False) as http:
+        await nursery.start(items.serve)
+        (folder / "head.toml").write_text(HEAD.format(folder=folder, url=items.url) + QUICK)
+        (folder / "watched.toml").write_text(f'extends = ["head.toml"]\n{more}')
+        serving = partial(Gateway.serving, folder, "--profile", "./watched.toml")
+        with await trio.to_thread.run_sync(serving) as process:
+            about = Watched(process, http)
+            for number in range(calls):
+                await about.item(number % 10)
+            overview: dict[str, Any] = {"throughput": 0.0}
+            with trio.fail_after(30):
+                while calls and not overview["throughput"]:
+                    overview = (await about.admin("/api/overview?window=30")).json()
+            yield about
+        nursery.cancel_scope.cancel()
