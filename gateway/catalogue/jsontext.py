@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import orjson
+from gateway.packed import packed_json
 
 
 def to_json(value: Any) -> bytes:
@@ -14,7 +14,7 @@ def to_json(value: Any) -> bytes:
     Raises ValueError for what JSON can't hold, and for what is nested too deeply to be written.
     """
     try:
-        return orjson.dumps(value)
+        return packed_json(value)
     except TypeError:  # an integer beyond 64 bits
         return strict_json(value).encode()
 

@@ -12,6 +12,7 @@ import orjson
 import trio
 
 from gateway.errors import UpstreamNotFound, UpstreamRejected
+from gateway.packed import packed_json
 from gateway.printable import printable
 from gateway.profile.upstreams.files import FilesUpstream
 from gateway.upstream.address import checked_path
@@ -79,7 +80,7 @@ class FilesDocuments:
             {"path": found.path, "size": found.size, "modified": _time(found.modified)}
             for found in self._folder.files(self._is_wanted, self._is_left_out)
         ]
-        body = orjson.dumps({"files": files})
+        body = packed_json({"files": files})
         etag = hashlib.blake2b(body, digest_size=16).hexdigest()
         if etag == known:
             return Fetched(b"", validators=Validators(etag), not_modified=True)

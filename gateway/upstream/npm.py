@@ -14,6 +14,7 @@ import orjson
 import trio
 
 from gateway.errors import UpstreamError, UpstreamNotFound, UpstreamRejected
+from gateway.packed import packed_json
 from gateway.pipeline.single_flight import SingleFlight
 from gateway.printable import printable
 from gateway.profile.upstreams.npm import NpmUpstream
@@ -194,7 +195,7 @@ class NpmPackage:
         if registry is None:
             raise UpstreamRejected(self.name, "a CDN does not list a package's files; name a registry, or every path")
         package = await self._flights.run((self.name, version), partial(self._load, registry, version, None))
-        body = orjson.dumps({"files": [{"path": name} for name in sorted(package.names)]})
+        body = packed_json({"files": [{"path": name} for name in sorted(package.names)]})
         companions = {Wanted(quote(path), version): content for path, content in package.files.items()}
         return Fetched(body, JSON, immutable=True, companions=companions)
 

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from gateway.errors import UpstreamInvalid
+from gateway.packed import packed_json
 from gateway.upstream.versions import SemanticReleases
 
 ABBREVIATED = "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8"
@@ -85,4 +86,4 @@ def _dist(release: object) -> Dist | None:
 
 def _listing(tags: object, names: list[str]) -> bytes:
     named = tags.items() if isinstance(tags, dict) else ()
-    return orjson.dumps({"tags": {tag: name for tag, name in named if isinstance(name, str)}, "versions": names})
+    return packed_json({"tags": {tag: name for tag, name in named if isinstance(name, str)}, "versions": names})

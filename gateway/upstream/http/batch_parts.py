@@ -9,6 +9,7 @@ import orjson
 import trio
 
 from gateway.errors import UpstreamError, UpstreamInvalid, UpstreamNotFound, UpstreamRejected
+from gateway.packed import packed_json
 from gateway.printable import printable
 from gateway.profile.upstreams.batch import Batch as Section
 from gateway.upstream.client import Answer
@@ -120,7 +121,7 @@ class BatchParts:
         if wrong is not None and wrong is not False:
             said = printable(wrong if isinstance(wrong, str) else orjson.dumps(wrong).decode(), 200)
             return UpstreamInvalid(self._sender.name, f"the item for {printable(key, 120)!r} failed: {said}")
-        return Fetched(orjson.dumps(item), JSON, directives=answer.directives)
+        return Fetched(packed_json(item), JSON, directives=answer.directives)
 
     def _invalid(self, why: str) -> UpstreamInvalid:
         return UpstreamInvalid(self._sender.name, f"the answer to a batch {why}")

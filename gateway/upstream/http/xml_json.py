@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 from xml.parsers.expat import ExpatError
 
-import orjson
 import xmltodict
+
+from gateway.packed import packed_json
 
 _DEPTH = 200
 """Levels of elements; what is deeper could not be written as JSON."""
@@ -42,7 +43,7 @@ def xml_as_json(text: bytes) -> bytes:
 
     try:
         # In the encoding that is given, whatever the declaration says: it was decoded before.
-        return orjson.dumps(xmltodict.parse(text, encoding="utf-8", postprocessor=bounded, disable_entities=True))
+        return packed_json(xmltodict.parse(text, encoding="utf-8", postprocessor=bounded, disable_entities=True))
     except ExpatError as error:
         raise NotXml(str(error)) from None
     except NotXml:

@@ -19,6 +19,7 @@ import structlog
 import trio
 
 from gateway.errors import UpstreamRejected, UpstreamUnavailable
+from gateway.packed import packed_json
 from gateway.pipeline.model import Entry
 from gateway.pipeline.single_flight import SingleFlight
 from gateway.profile.units import format_duration
@@ -115,7 +116,7 @@ class Search:
         fingerprint = hashlib.blake2b(f"{FORMAT}{self.identity}{collection.fingerprint}".encode(), digest_size=16)
         index = await self._have(version, fingerprint.hexdigest(), collection)
         about = {"fingerprint": index.fingerprint, "documents": len(collection.pages)}
-        return Fetched(orjson.dumps(about), JSON, sources=(collection.summary,) if collection.summary else ())
+        return Fetched(packed_json(about), JSON, sources=(collection.summary,) if collection.summary else ())
 
     async def _have(self, version: str | None, fingerprint: str, collection: Collection) -> Index:
         known = await self._known(version, fingerprint)
@@ -221,7 +222,7 @@ class Search:
             }
             for found in answer.found
         ]
-        return orjson.dumps({"total": answer.total, "problem": query.problem, "hits": hits})
+        return packed_json({"total": answer.total, "problem": query.problem, "hits": hits})
 
 
 @asynccontextmanager
