@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 _REMEMBERED = 500
-"""Misses of a tool that are looked at: the last ones. Each takes some hundred bytes an argument."""
+"""Misses of a tool that are looked at: the last ones. Each takes some two hundred bytes."""
 _SURE = 0.9
 """Of the values with several spellings, how many have to be answered the same in all of them."""
 
@@ -35,20 +36,32 @@ class Misses:
 
 
 @dataclass(frozen=True, slots=True)
-class _Miss:
-    """Hashes alone."""
+class _Noted:
+    """Hashes alone, of 64 bits each: the key's, the answer's, then each text's in each way of writing it."""
 
+    names: tuple[str, ...]
+    """The arguments that are texts; one object for all misses that have the same."""
+    hashes: array[int]
+
+    def miss(self) -> _Miss:
+        key, answer, *texts = self.hashes
+        ways = len(texts) // len(self.names) if self.names else 0
+        parts = {name: tuple(texts[at * ways : (at + 1) * ways]) for at, name in enumerate(self.names)}
+        return _Miss(key, answer, parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Miss:
     key: int
     answer: int
     arguments: Mapping[str, tuple[int, ...]]
-    """Of each text as it was asked for, then in each way of writing it."""
 
 
 class MissShapes:
     """Notes hashes of answered misses, by tool: no value is kept. Nothing is noted on a hit."""
 
     def __init__(self) -> None:
-        self._tools: dict[str, deque[_Miss]] = {}
+        self._tools: dict[str, deque[_Noted]] = {}
 
     def note(self, tool: str, key: str, texts: Mapping[str, Sequence[str]], answer: bytes) -> None:
         """A call of `tool`, whose name is the profile's, was not in the cache, and was answered.
@@ -56,13 +69,16 @@ class MissShapes:
         `texts` are its arguments that are texts: each as it was asked for, then in ways of writing it alike, the ones
         that change the least first. They are as many for each, and always in the same order.
         """
-        hashes = {name: tuple(hash(text) for text in each) for name, each in texts.items()}
         noted = self._tools.setdefault(tool, deque(maxlen=_REMEMBERED))
-        noted.append(_Miss(hash(key), hash(answer), hashes))
+        names = tuple(texts)
+        if noted and noted[-1].names == names:
+            names = noted[-1].names
+        hashes = array("q", (hash(key), hash(answer), *(hash(text) for each in texts.values() for text in each)))
+        noted.append(_Noted(names, hashes))
 
     def misses(self) -> dict[str, Misses]:
         """By tool."""
-        return {tool: _misses(noted) for tool, noted in self._tools.items()}
+        return {tool: _misses([each.miss() for each in noted]) for tool, noted in self._tools.items()}
 
 
 def _misses(noted: Sequence[_Miss]) -> Misses:

@@ -66,11 +66,11 @@ def test_the_other_arguments_count() -> None:
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    """The last thousand misses of a tool, and an argument that some calls leave out."""
+    """The last five hundred misses of a tool, and an argument that some calls leave out."""
     shapes = MissShapes()
     for number in range(1500):
         texts = {"name": str(number), **({"extra": "e"} if number % 2 else {})}
         shapes.note("t", str(number), spellings(texts), b"")
     misses = shapes.misses()["t"]
-    assert (misses.noted, misses.again) == (1000, 0)
+    assert (misses.noted, misses.again) == (500, 0)
     assert misses.arguments["extra"] == Spread(1, 1, None)
