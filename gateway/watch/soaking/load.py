@@ -18,7 +18,9 @@ HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text
 """Of a client that takes an answer in either form."""
 _UNKNOWN = "a_tool_that_nobody_declares"
 _RARE = 0.05
-"""The share of calls of each odd kind: an unknown tool, wrong arguments, values that no one asked for before."""
+"""The share of each odd kind: lists, an unknown tool, wrong arguments."""
+_NEW = 0.01
+"""The share of calls with values that no one asked for before: each of them fills the cache a little."""
 
 
 class MixedLoad:
@@ -33,7 +35,7 @@ class MixedLoad:
         self._pause = pause
         self._ids = itertools.count(1)
         self.outcomes: Counter[str] = Counter()
-        """`ok`, `refused` (the caller's fault, as intended), `failed`."""
+        """`ok`, `refused` (what was wrong or new, and is to be), `failed` (all else)."""
 
     async def run(self) -> None:
         """Ask. What goes wrong is counted; it ends only when cancelled."""
@@ -48,35 +50,61 @@ class MixedLoad:
                 await trio.sleep(self._pause)
 
     async def _ask(self, http: httpx2.AsyncClient, draw: random.Random) -> None:
-        method, params = self._request(draw)
+        method, params, sound = self._request(draw)
         body = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
         try:
             response = await http.post(self._url, content=orjson.dumps(body))
-            answer = orjson.loads(response.content)
+            outcome = _outcome(response, sound=sound)
         except (httpx2.HTTPError, ValueError):
-            self.outcomes["failed"] += 1
+            outcome = "failed"
             await trio.sleep(0.1)
-            return
-        if "error" in answer or answer["result"].get("isError"):
-            self.outcomes["refused"] += 1
-        else:
-            self.outcomes["ok"] += 1
+        self.outcomes[outcome] += 1
 
-    def _request(self, draw: random.Random) -> tuple[str, dict[str, Any]]:
+    def _request(self, draw: random.Random) -> tuple[str, dict[str, Any], bool]:
+        """A method, its parameters, and whether it has to be answered well."""
         chance = draw.random()
         if chance < _RARE:
-            return "tools/list", {}
+            return "tools/list", {}, True
         if chance < 2 * _RARE:
-            return "tools/call", {"name": _UNKNOWN, "arguments": {}}
+            return "tools/call", {"name": _UNKNOWN, "arguments": {}}, False
         tool, arguments = draw.choice(self._calls)
         if chance < 3 * _RARE:
-            return "tools/call", {"name": tool, "arguments": {"nobody_takes_this": draw.random()}}
-        if chance < 4 * _RARE:
-            odd = {
-                name: f"{value} {draw.randrange(10**9)}" for name, value in arguments.items() if isinstance(value, str)
-            }
-            return "tools/call", {"name": tool, "arguments": {**arguments, **odd}}
-        return "tools/call", {"name": tool, "arguments": dict(arguments)}
+            return "tools/call", {"name": tool, "arguments": {"nobody_takes_this": draw.random()}}, False
+        texts = {name: value for name, value in arguments.items() if isinstance(value, str)}
+        if chance < 3 * _RARE + _NEW and texts:
+            new = {name: f"{value} {draw.randrange(10**9)}" for name, value in texts.items()}
+            return "tools/call", {"name": tool, "arguments": {**arguments, **new}}, False
+        return "tools/call", {"name": tool, "arguments": dict(arguments)}, True
+
+
+def _answer(response: httpx2.Response) -> Any:
+    content = response.content
+    if response.headers.get("Content-Type", "").startswith("text/event-stream"):
+        content = next((line[5:] for line in content.splitlines() if line.startswith(b"data:")), b"")
+    return orjson.loads(content)
+
+
+def _outcome(response: httpx2.Response, *, sound: bool) -> str:
+    """How an answer counts; raises ValueError for one that is no answer."""
+    answer = _answer(response)
+    if not isinstance(answer, dict) or response.is_server_error:
+        return "failed"
+    bad = "error" in answer or not isinstance(answer.get("result"), dict) or answer["result"].get("isError")
+    if not bad:
+        return "ok"
+    return "failed" if sound else "refused"
+
+
+async def listed(url: str) -> list[dict[str, Any]]:
+    """The tools that the gateway at `url` lists; raises GatewayError where it does not."""
+    asking = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
+    try:
+        async with httpx2.AsyncClient(timeout=60, trust_env=False, headers=HEADERS) as http:
+            answer = _answer(await http.post(url, json=asking))
+            tools: list[dict[str, Any]] = answer["result"]["tools"]
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, KeyError, TypeError) as error:
+        raise GatewayError(f"no MCP server answers at {url}: {error or type(error).__name__}") from error
+    return tools
 
 
 def calls_of(
