@@ -116,6 +116,7 @@ def _take_terminal() -> None:
     import termios
 
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # it is ignored by what was started in the background, as tests may be
 
 
 def _read_until(terminal: int, drawn: bytes, text: bytes) -> bytes:
