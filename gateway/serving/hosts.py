@@ -46,10 +46,8 @@ class HostCheck:
             sentence = f"Misdirected request: this Host is not served here ({self._section}.allowed_hosts)\n"
             await answer(send, 421, sentence.encode())
         elif not all(self._is_allowed(origin, named[0]) for origin in origins) or self._is_foreign(scope["headers"]):
-            sentence = (
-                "no page of another host" if self._own_pages_only else f"not one of {self._section}.allowed_origins"
-            )
-            await answer(send, 403, f"This Origin may not ask here: {sentence}\n".encode())
+            allowed = "only pages of its own" if self._own_pages_only else f"{self._section}.allowed_origins"
+            await answer(send, 403, f"This Origin may not ask here ({allowed})\n".encode())
         else:
             await self._app(scope, receive, send)
 
