@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import pygal
 from pygal.style import Style
 
 from gateway.loading.result import Result
 from gateway.loading.verdict import spelled
-
-Theme = Literal["light", "dark"]
+from gateway.serving.admin.drawing import INK, Theme
 
 _COLOURS = {"light": ("#2563a8", "#b3261e", "#c2570c"), "dark": ("#7db4f0", "#ff8f87", "#f0a35e")}
-_INK = {"light": ("#1b2733", "#5b6875", "#dfe5eb"), "dark": ("#e6edf3", "#9aa7b4", "#2b3641")}
-"""Text, quiet text, and lines."""
 _POINTS = 120
 """Points of a line at most: more can't be told apart."""
 
@@ -73,7 +70,7 @@ def _address(chart: Any, title: str) -> str:
 
 
 def _look(theme: Theme) -> dict[str, Any]:
-    ink, quiet, rule = _INK[theme]
+    ink, quiet, rule = INK[theme]
     style = Style(
         background="transparent",
         plot_background="transparent",

@@ -1,1 +1,1 @@
-"""The admin site: health now; metrics, dashboard and cache administration later."""
+"""The admin site: health, metrics, the API of cache, alerts, profiles and diagnosis, and the dashboard."""

@@ -24,7 +24,7 @@ _COLOURS: Mapping[Theme, tuple[str, ...]] = {
     "light": ("#2563a8", "#c2570c", "#15803d", "#9333a8", "#0e7490", "#a16207", "#be185d", "#4d5b6b"),
     "dark": ("#7db4f0", "#f0a35e", "#6fcf8f", "#d39be8", "#66c8dc", "#e3c45a", "#f08cb4", "#a9b6c4"),
 }
-_INK: Mapping[Theme, tuple[str, str, str]] = {
+INK: Mapping[Theme, tuple[str, str, str]] = {
     "light": ("#1b2733", "#5b6875", "#dfe5eb"),
     "dark": ("#e6edf3", "#9aa7b4", "#2b3641"),
 }
@@ -87,7 +87,7 @@ def _rendered(chart: Any, title: str) -> bytes:
 
 
 def _look(theme: Theme) -> dict[str, Any]:
-    ink, quiet, rule = _INK[theme]
+    ink, quiet, rule = INK[theme]
     style = Style(
         background="transparent",
         plot_background="transparent",

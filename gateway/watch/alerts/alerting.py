@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import structlog
 import trio
@@ -50,11 +50,6 @@ class Alerting:
     def changes(self) -> list[Change]:
         """What changed lately, the newest first."""
         return list(reversed(self._changes))
-
-    @property
-    def sections(self) -> Mapping[str, object]:
-        """The alerts that have a threshold, by name."""
-        return self._sections
 
     def look(self) -> list[Change]:
         """Judge every number now; what changed by it."""
