@@ -122,4 +122,5 @@ def with_meta(payload: bytes, meta: Mapping[str, Any]) -> bytes:
 
 
 def _text(text: str) -> dict[str, Any]:
-    return {"type": "text", "text": text}
+    # In the order in which the MCP SDK writes it: the bytes that are kept are those that are sent.
+    return {"text": text, "type": "text"}

@@ -23,7 +23,7 @@ from gateway.profile.budget import Budget
 from gateway.profile.tools import Tool as ToolSection
 from gateway.telemetry.telemetry import Telemetry
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever the bytes of a result change, so that results of an older gateway are not served."""
 
 

@@ -29,6 +29,25 @@ Bind = Annotated[str, AfterValidator(_bind)]
 """An address to listen on: an IP address or `localhost`, and a port."""
 
 
+class Connections(Section):
+    """`[server.connections]`: what one client may take of the server."""
+
+    max: Annotated[int, Field(ge=1)] = 10_000
+    """Most connections at once; further ones wait in the system's queue until one closes."""
+    max_requests: Annotated[int, Field(ge=1)] = 1_000_000
+    """Most requests on one connection; it is closed with the answer to the last one."""
+    max_read_ahead: Annotated[Size, Field(ge=1000)] = 64_000
+    """Most bytes of further requests (pipelining) that are read before one is answered; the rest waits."""
+    max_header_size: Annotated[Size, Field(ge=1000)] = 64_000
+    """Largest head of a request: its first line and its headers."""
+    header_timeout: Annotated[Duration, Field(gt=0)] = 10.0
+    """How long the head of a request may take to arrive, from its first byte."""
+    body_timeout: Annotated[Duration, Field(gt=0)] = 30.0
+    """How long its body may take after that; also how long a client may take to read an answer."""
+    idle_timeout: Annotated[Duration, Field(gt=0)] = 75.0
+    """How long a connection may stay open between requests."""
+
+
 class Server(Section):
     """`[server]`: MCP over streamable HTTP."""
 
@@ -52,6 +71,14 @@ class Server(Section):
     """How long clients may keep the list of tools (`ttlMs`); it changes only when the profile does."""
     max_body_size: Annotated[Size, Field(gt=0)] = 4_000_000
     """Largest request body."""
+    compression: tuple[Literal["zstd", "gzip"], ...] = Field(default=("zstd", "gzip"), strict=False)
+    """How answers may be compressed for clients that accept it, best first; empty turns it off."""
+    compression_threshold: Size = 1000
+    """Smallest answer that is compressed; what saves less than a tenth stays as it is."""
+    front: bool = True
+    """Off: every request takes the long way through the MCP SDK, also one whose answer is at hand."""
+    connections: Connections = Connections()
+    """What one client may take of the server."""
     max_output: Annotated[Size, Field(ge=1000)] | None = None
     """Largest text of an answer, for tools that say nothing of it and can be cut; the rest comes by a cursor."""
     ready_after: Literal["start", "warm"] = "start"

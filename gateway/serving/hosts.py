@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
@@ -40,16 +40,23 @@ class HostCheck:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        named = [value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"host"]
-        origins = [value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"origin"]
-        if len(named) != 1 or not self._is_own(named[0]):
-            sentence = f"Misdirected request: this Host is not served here ({self._section}.allowed_hosts)\n"
-            await answer(send, 421, sentence.encode())
-        elif not all(self._is_allowed(origin, named[0]) for origin in origins) or self._is_foreign(scope["headers"]):
-            allowed = "only pages of its own" if self._own_pages_only else f"{self._section}.allowed_origins"
-            await answer(send, 403, f"This Origin may not ask here ({allowed})\n".encode())
+        refusal = self.refusal(list(scope["headers"]))
+        if refusal is not None:
+            status, sentence = refusal
+            await answer(send, status, sentence.encode())
         else:
             await self._app(scope, receive, send)
+
+    def refusal(self, headers: Sequence[tuple[bytes, bytes]]) -> tuple[int, str] | None:
+        """The status and the sentence for whoever may not ask with these headers (names in lower case)."""
+        named = [value.decode("latin-1").lower() for name, value in headers if name == b"host"]
+        origins = [value.decode("latin-1").lower() for name, value in headers if name == b"origin"]
+        if len(named) != 1 or not self._is_own(named[0]):
+            return 421, f"Misdirected request: this Host is not served here ({self._section}.allowed_hosts)\n"
+        if not all(self._is_allowed(origin, named[0]) for origin in origins) or self._is_foreign(headers):
+            allowed = "only pages of its own" if self._own_pages_only else f"{self._section}.allowed_origins"
+            return 403, f"This Origin may not ask here ({allowed})\n"
+        return None
 
     def _is_own(self, host: str) -> bool:
         name, _, port = host.rpartition(":")

@@ -20,12 +20,20 @@ from gateway.profile.profile import Profile
 from gateway.profile.upstreams.policies import Politeness
 from gateway.profile.upstreams.search import SearchUpstream
 from gateway.serving.admin.site import build_site
+from gateway.serving.direct.answers import Answers
+from gateway.serving.direct.asking import AskSdk
+from gateway.serving.front.front import Front
+from gateway.serving.front.handover import Hypercorn
+from gateway.serving.front.head import Heads
 from gateway.serving.hosts import HostCheck, answer
 from gateway.serving.mcp_server import build_server
 from gateway.serving.notify import Notifier
 from gateway.serving.sockets import address_of, bind
 from gateway.serving.spans import within_traces
 from gateway.telemetry.tracing import tracing
+
+_REFUSED_LINGERS = 5.0
+"""Seconds after which hypercorn closes a connection on which nothing is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,13 @@ async def serve_http(
         section.allowed_hosts,
         section.allowed_origins,
     )
+    front = Front(
+        section,
+        Heads(section, lambda headers: endpoint.refusal(headers) is None),
+        Answers(gateway, AskSdk(manager.asgi_app, section.path)),
+        Hypercorn(cast("ASGIFramework", endpoint), _config(gateway.profile)),
+        gateway.pipeline.telemetry.connections,
+    )
     site = HostCheck(
         build_site(gateway, stop),
         listening.admin_addresses,
@@ -91,7 +106,10 @@ async def serve_http(
     drained = trio.Event()  # the admin site outlives MCP, so that a probe is told that the gateway drains
 
     async def serve_mcp(*, task_status: trio.TaskStatus[Any]) -> None:
-        await _serve_sockets(endpoint, listening.mcp, gateway.profile, stop, task_status=task_status)
+        if section.front:
+            await front.serve(listening.mcp, stop, task_status=task_status)
+        else:
+            await _serve_sockets(endpoint, listening.mcp, gateway.profile, stop, task_status=task_status)
         drained.set()
 
     async with manager.run(), trio.open_nursery() as nursery:
@@ -114,10 +132,21 @@ async def _serve_sockets(
     *,
     task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    config = Config()
+    config = _config(profile)
     config.bind = [f"fd://{sock.detach()}" for sock in sockets]
+    run = partial(serve, cast("ASGIFramework", app), config, shutdown_trigger=stop.wait, mode="asgi")
+    await run(task_status=task_status)
+
+
+def _config(profile: Profile) -> Config:
+    """What hypercorn is to do, apart from where."""
+    limits = profile.server.connections
+    config = Config()
     config.graceful_timeout = profile.server.drain_timeout
-    config.keep_alive_max_requests = 1_000_000
+    config.keep_alive_max_requests = limits.max_requests
+    # A connection whose body was refused half way counts as idle, too, and nothing else ends it.
+    config.keep_alive_timeout = min(limits.idle_timeout, _REFUSED_LINGERS)
+    config.h11_max_incomplete_size = limits.max_header_size
     # The default waits for ever for a body that stops half way. It runs while a request is answered, too, so it has to
     # be longer than that may take: at worst four documents of one upstream, one after the other.
     upstreams = profile.upstreams.values()
@@ -127,8 +156,7 @@ async def _serve_sockets(
     config.include_server_header = False
     config.errorlog = logging.getLogger("hypercorn.error")
     config.accesslog = None
-    run = partial(serve, cast("ASGIFramework", app), config, shutdown_trigger=stop.wait, mode="asgi")
-    await run(task_status=task_status)
+    return config
 
 
 def _at(path: str, app: ASGIFramework) -> ASGIFramework:

@@ -38,6 +38,11 @@ class Telemetry:
         self.serialises = Timings("gateway_serialise_seconds", "Checking and writing an answer", "tool")
         self.lag = Timings("gateway_loop_lag_seconds", "How much later than it could a task was woken")
         self.restarts = Counts("gateway_service_restarts", "Services that ended and were started again", "service")
+        self.connections = Counts(
+            "gateway_connections",
+            "Connections to MCP: `event` is opened, closed, handed_over (to hypercorn) or timed_out",
+            "event",
+        )
         self.misses = MissShapes()
         self.actions = Counts("gateway_monitor_actions", "What monitors did about it", "monitor", "action")
 
@@ -64,7 +69,8 @@ class Telemetry:
     def metrics(self) -> list[Metric]:
         """All families, as they are told."""
         families = (self.requests, self.tiers, self.upstreams, self.selects, self.serialises, self.lag)
-        return [*(family.metric() for family in families), self.restarts.metric(), self.actions.metric()]
+        counted = self.restarts, self.actions, self.connections
+        return [*(family.metric() for family in families), *(family.metric() for family in counted)]
 
 
 class Asked:

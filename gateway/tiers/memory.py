@@ -30,12 +30,14 @@ _COSTS = tuple(step * 64 for step in range(1024))
 class Slot(Node):
     """An entry where it is kept, and for how long it counts as fresh there."""
 
-    __slots__ = ("entry", "fresh_here_until", "noted")
+    __slots__ = ("entry", "fresh_here_until", "made", "noted")
 
     def __init__(self, key: str, entry: Entry, cost: int, fresh_here_until: float) -> None:
         super().__init__(key, cost, entry.priority)
         self.entry = entry
         self.fresh_here_until = fresh_here_until
+        self.made: object = None
+        """What whoever serves the entry has made of it, to have it at hand; it goes with the entry."""
         self.noted = 0
         """The tick of the curve's recorder in which it knows of a read."""
 
@@ -108,12 +110,26 @@ class MemoryTier:
                 if self._recorder is not None:
                     self._recorder.miss(key, now)
                 return None
+        self.use(slot, now)
+        return entry
+
+    def held(self, key: str) -> Slot | None:
+        """Where the entry of `key` is kept, whatever has become of it; neither counted nor used."""
+        return self._slots.get(key)
+
+    def use(self, slot: Slot, now: float) -> None:
+        """Count a hit of what `held` gave just before, and use it as `get` does."""
         self._note_read(slot)
         self.meter.hits += 1
         recorder = self._recorder
         if recorder is not None and slot.noted < recorder.tick:
-            slot.noted = recorder.hit(key, now, slot.cost, slot.priority, slot.usable_until)
-        return entry
+            slot.noted = recorder.hit(slot.key, now, slot.cost, slot.priority, slot.usable_until)
+
+    def attach(self, slot: Slot, made: object, size: int) -> None:
+        """Keep with the entry in `slot` what was made of it, which takes `size` bytes; others may have to go for it."""
+        slot.made = made
+        self._resize_slot(slot, size)
+        self._make_room()
 
     def peek(self, key: str) -> Entry | None:
         """The entry of `key`, without counting or using it."""
@@ -143,7 +159,7 @@ class MemoryTier:
         else:
             self._size += cost - slot.cost
             self._policy.update(slot, cost, entry.priority)
-            slot.entry, slot.fresh_here_until = entry, fresh_here_until
+            slot.entry, slot.fresh_here_until, slot.made = entry, fresh_here_until, None
         if self._recorder is not None:
             slot.noted = self._recorder.put(key, now, cost, entry.priority, slot.usable_until)
         self.meter.writes += 1
@@ -155,7 +171,8 @@ class MemoryTier:
         now = self._clock()
         for slot in selected:
             if soft:
-                slot.entry, slot.fresh_here_until = slot.entry.made_stale(now), now
+                slot.entry, slot.fresh_here_until, slot.made = slot.entry.made_stale(now), now, None
+                self._resize_slot(slot, 0)
             else:
                 self._remove(slot)
         if self._recorder is not None and not soft:
@@ -192,6 +209,12 @@ class MemoryTier:
             del self._slots[victim.key]
             self._size -= victim.cost
             self._evictions += 1
+
+    def _resize_slot(self, slot: Slot, beside: int) -> None:
+        """Count the entry's cost anew, with `beside` bytes of what was made of it."""
+        cost = cost_of(slot.key, slot.entry) + beside
+        self._size += cost - slot.cost
+        self._policy.update(slot, cost, slot.entry.priority)
 
     def _remove(self, slot: Slot) -> None:
         self._policy.remove(slot)

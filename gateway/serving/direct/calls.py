@@ -1,0 +1,205 @@
+"""tools/call of declared tools: from memory at once, or by the catalogue when something has to be waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import perf_counter
+from typing import Any
+
+import mcp_types as types
+import orjson
+import structlog
+
+from gateway.assembly import Gateway
+from gateway.catalogue.documents import Reading
+from gateway.catalogue.result import PROVENANCE
+from gateway.catalogue.tool import Tool
+from gateway.errors import GatewayError, ToolError
+from gateway.pipeline.freshness import CLOCK_TOLERANCE, lasts_until
+from gateway.profile.budget import CURSOR
+from gateway.serving.direct.envelope import Envelope, Reply
+from gateway.serving.direct.forms import Form, form_of
+from gateway.serving.direct.message import Message, id_bytes
+from gateway.serving.direct.metas import Metas
+from gateway.serving.direct.wire import Wire
+from gateway.telemetry.tracing import span, tracing, within_context_of
+from gateway.tiers.memory import MemoryTier, Slot
+
+log = structlog.get_logger(__name__)
+
+_PARAMS = frozenset({"name", "arguments", "_meta"})
+_LONG = 512
+"""Bytes of arguments from which on their key is not remembered."""
+_MOST = 4096
+"""Keys that are remembered, of all tools together."""
+
+HEADER = "x-mcp-header"
+"""What annotates an argument that clients repeat in a header; whether they agree is for the SDK to see."""
+
+
+class Call:
+    """A call that is as it should be, to be answered by `Calls.answer`."""
+
+    __slots__ = ("arguments", "envelope", "message", "meta", "tool")
+
+    def __init__(
+        self, tool: Tool, arguments: dict[str, Any] | None, meta: dict[str, Any], message: Message, envelope: Envelope
+    ) -> None:
+        self.tool = tool
+        self.arguments = arguments
+        self.meta = meta
+        self.message = message
+        self.envelope = envelope
+
+
+class Calls:
+    """Answers calls of the tools that a profile declares; those of MCP servers are for the SDK."""
+
+    def __init__(self, gateway: Gateway, wire: Wire, metas: Metas) -> None:
+        self._catalogue = gateway.catalogue
+        self._clock = gateway.pipeline.clock
+        self._requests = gateway.watching.requests
+        self._record_read = gateway.pipeline.telemetry.tiers.of("memory", "read", "hit").record
+        self._memory = gateway.memory
+        self._threshold = gateway.profile.server.compression_threshold
+        self._wire = wire
+        self._metas = metas
+        self._tools = {
+            name: tool for name, tool in gateway.catalogue.tools.items() if not _mentions(tool.arguments.schema)
+        }
+        self._keys: dict[tuple[str, str, bytes], str] = {}
+
+    def accept(self, message: Message, envelope: Envelope) -> Call | None:
+        """The call that `message` is; None where it is for the SDK."""
+        params = message.params
+        if params is None or not _PARAMS.issuperset(params):
+            return None
+        name, arguments, meta = params.get("name"), params.get("arguments"), params.get("_meta")
+        if meta is None:
+            meta = {}
+            if envelope.modern or "_meta" in params:
+                return None
+        elif type(meta) is not dict or not self._metas.accepts(meta, modern=envelope.modern):
+            return None
+        tool = self._tools.get(name) if type(name) is str else None
+        if tool is None or (arguments is not None and type(arguments) is not dict):
+            return None
+        if envelope.routed and envelope.modern and envelope.name != name:
+            return None
+        return Call(tool, arguments, meta, message, envelope)
+
+    def hit(self, call: Call) -> Reply | None:
+        """The answer, where memory has a fresh one; None where `answer` has to make it. Nothing is counted then."""
+        memory, tool = self._memory, call.tool
+        if memory is None or not tool.cached or PROVENANCE in call.meta or tracing():
+            return None
+        began = perf_counter()
+        key = self._key(tool, call.arguments, call.envelope.caller)
+        slot = memory.held(key) if key is not None else None
+        if slot is None or key is None:
+            return None
+        now = self._clock()
+        entry = slot.entry
+        if now >= slot.fresh_here_until or entry.stored_at > now + CLOCK_TOLERANCE:
+            return None
+        modern = call.envelope.modern
+        forms = slot.made
+        form = forms.get(modern) if type(forms) is dict else None
+        if form is None:
+            form = self._make(memory, slot, tool, key, modern=modern)
+        if form is None or now >= form.fresh_until:
+            return None
+        found = perf_counter()
+        memory.use(slot, now)
+        self._record_read(found - began)
+        reply = self._filled(memory, slot, form, call, now)
+        self._requests.ended("tool", tool.name, tool.policy.name, "memory", "hit", perf_counter() - began)
+        return reply
+
+    async def answer(self, call: Call) -> Reply:
+        """The answer, whatever it takes. Cancelling stops the waiting; an answer to be kept is still made."""
+        if not tracing():
+            return await self._answer(call)
+        trace = {**call.envelope.trace, **call.meta}
+        about = {"method": "tools/call", "name": call.tool.name}
+        with within_context_of(trace), span(f"tools/call {call.tool.name}", "server", **about):
+            return await self._answer(call)
+
+    async def _answer(self, call: Call) -> Reply:
+        tool, modern, id_ = call.tool, call.envelope.modern, call.message.id
+        strategy = tool.policy.name if tool.cached else ""
+        try:
+            with self._requests.watching("tool", tool.name, strategy=strategy) as ending:
+                result = await self._catalogue.call(
+                    tool.name, call.arguments, caller=call.envelope.caller, meta=call.meta
+                )
+                ending.outcome = result.outcome
+                ending.tier = result.answer.tier if result.answer is not None else ""
+            body = self._wire.called(id_, orjson.loads(result.payload), modern=modern)
+        except GatewayError as error:
+            failure = types.ErrorData(code=types.INTERNAL_ERROR, message=str(error))
+            body = self._wire.failed(id_, failure, modern=modern)
+        except Exception:  # as the SDK's: what is wrong inside is for the log, not for the client
+            log.exception("a call failed", tool=tool.name)
+            failure = types.ErrorData(code=types.INTERNAL_ERROR, message="Internal server error")
+            body = self._wire.failed(id_, failure, modern=modern)
+        return Reply((body,), len(body))
+
+    def _key(self, tool: Tool, arguments: Mapping[str, Any] | None, caller: str) -> str | None:
+        """The key of the whole answer, or of its first part; None for arguments that are refused or ask for another."""
+        given = orjson.dumps(arguments)
+        owner = Reading(tool.policy, caller=caller).owner if tool.policy.private else ""
+        known = self._keys.get((tool.name, owner, given))
+        if known is not None:
+            return known
+        try:
+            completed = tool.arguments.complete(arguments)
+            if tool.pager is not None and completed.pop(CURSOR, None):
+                return None
+            key = tool.key(completed, Reading(tool.policy, caller=caller).owner)
+        except ToolError:
+            return None
+        if len(given) <= _LONG:
+            if len(self._keys) >= _MOST:
+                self._keys.clear()
+            self._keys[tool.name, owner, given] = key
+        return key
+
+    def _make(self, memory: MemoryTier, slot: Slot, tool: Tool, key: str, *, modern: bool) -> Form | None:
+        payload, following = slot.entry.payload, None
+        try:
+            if tool.pager is not None:
+                payload, following = tool.pager.page(payload, key, None)
+            fresh_until = lasts_until(slot.entry, tool.policy)
+            form = form_of(self._wire, slot.entry, payload, following, fresh_until, modern=modern)
+        except (GatewayError, ValueError):  # whatever is wrong with it is said by `answer`
+            return None
+        forms = slot.made if type(slot.made) is dict else {}
+        forms[modern] = form
+        self._attach(memory, slot, forms)
+        return form
+
+    def _filled(self, memory: MemoryTier, slot: Slot, form: Form, call: Call, now: float) -> Reply:
+        envelope = call.envelope
+        beginning = form.beginning(id_bytes(call.message.id, ascii_only=envelope.modern), now)
+        size = len(beginning) + form.end_size
+        if envelope.coding is None or size < self._threshold or len(beginning) > 60_000:
+            return Reply((beginning, *form.end), size)
+        before = form.size
+        compressed = form.packed(envelope.coding)
+        if form.size != before and type(slot.made) is dict:
+            self._attach(memory, slot, slot.made)
+        if compressed is None:
+            return Reply((beginning, *form.end), size)
+        body = compressed.spliced(beginning)
+        return Reply((body,), len(body), coding=envelope.coding)
+
+    def _attach(self, memory: MemoryTier, slot: Slot, forms: dict[bool, Form]) -> None:
+        memory.attach(slot, forms, sum(form.size for form in forms.values()))
+
+
+def _mentions(schema: Any) -> bool:
+    """Whether a header is annotated anywhere in it."""
+    if isinstance(schema, Mapping):
+        return HEADER in schema or any(map(_mentions, schema.values()))
+    return isinstance(schema, list) and any(map(_mentions, schema))

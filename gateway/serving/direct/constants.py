@@ -1,0 +1,129 @@
+"""What a server says of itself: initialize, server/discover, ping, the lists; asked of the SDK once and remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import Any, Protocol
+
+import orjson
+
+from gateway.assembly import Gateway
+from gateway.serving.direct.envelope import Envelope, Reply
+from gateway.serving.direct.message import Message, id_bytes
+from gateway.serving.direct.metas import Metas
+from gateway.serving.direct.packing import Coding, Packed, packed
+from gateway.serving.listings import LISTS
+
+_ID = 918273645
+"""The id of questions to the SDK; an answer has it in its beginning."""
+
+_HEAD = b'{"jsonrpc":"2.0","id":%d' % _ID
+_LONG = 2048
+"""Bytes of an `initialize` that is remembered."""
+_MOST = 256
+
+_Key = tuple[str | None, str, int, bytes]
+
+
+class Ask(Protocol):
+    """Asks the SDK, as a client with these headers would."""
+
+    async def __call__(self, body: bytes, envelope: Envelope) -> tuple[int, bytes]:
+        """The status and the body of its answer."""
+
+
+class _Said:
+    """An answer without its id."""
+
+    __slots__ = ("_packed", "end")
+
+    def __init__(self, end: bytes) -> None:
+        self.end = end
+        self._packed: dict[Coding, Packed | None] = {}
+
+    def packed(self, coding: Coding) -> Packed | None:
+        if coding not in self._packed:
+            self._packed[coding] = packed(coding, (self.end,))
+        return self._packed[coding]
+
+
+class Constants:
+    """Answers what has the same answer for everybody until the catalogue changes."""
+
+    def __init__(self, gateway: Gateway, metas: Metas, ask: Ask) -> None:
+        self._catalogue = gateway.catalogue
+        self._requests = gateway.watching.requests
+        self._threshold = gateway.profile.server.compression_threshold
+        self._metas = metas
+        self._ask = ask
+        self._said: dict[_Key, _Said] = {}
+
+    def answer(self, message: Message, envelope: Envelope) -> Reply | Callable[[], Awaitable[Reply | None]] | None:
+        """The answer, or how to wait for it the first time; None where `message` asks for something else."""
+        key = self._key(message, envelope)
+        if key is None:
+            return None
+        said = self._said.get(key)
+        if said is not None:
+            return self._reply(said, message, envelope)
+
+        async def learn() -> Reply | None:
+            said = await self._learn(key, message, envelope)
+            return None if said is None else self._reply(said, message, envelope)
+
+        return learn
+
+    def _key(self, message: Message, envelope: Envelope) -> _Key | None:
+        method, about = message.method, b""
+        params: dict[str, Any] = message.params or {}
+        if method == "initialize":
+            if envelope.modern or "_meta" in params:
+                return None
+            about = orjson.dumps(params)
+            if len(about) > _LONG:
+                return None
+        elif not self._is_constant(method, modern=envelope.modern) or set(params) - {"_meta"}:
+            return None
+        else:
+            meta = params.get("_meta", None if envelope.modern else {})
+            if type(meta) is not dict or not self._metas.accepts(meta, modern=envelope.modern):
+                return None
+        if envelope.routed and envelope.modern and envelope.method != method:
+            return None
+        return envelope.version, method, self._catalogue.federation.version, about
+
+    def _is_constant(self, method: str, *, modern: bool) -> bool:
+        if method == "ping":
+            return not modern
+        if method == "server/discover":
+            return modern
+        kind = LISTS.get(method)
+        # For how long the lists of other servers hold is another number with each moment.
+        return kind is not None and self._catalogue.listing(kind[0]).holds == float("inf")
+
+    async def _learn(self, key: _Key, message: Message, envelope: Envelope) -> _Said | None:
+        question: dict[str, Any] = {"jsonrpc": "2.0", "id": _ID, "method": message.method}
+        if message.params is not None:
+            question["params"] = message.params
+        status, body = await self._ask(orjson.dumps(question), envelope)
+        if status != 200 or not body.startswith(_HEAD) or self._key(message, envelope) != key:
+            return None
+        if len(self._said) >= _MOST:
+            self._said.clear()
+        said = self._said[key] = _Said(body[len(_HEAD) :])
+        return said
+
+    def _reply(self, said: _Said, message: Message, envelope: Envelope) -> Reply:
+        began = perf_counter()
+        beginning = b'{"jsonrpc":"2.0","id":%b' % id_bytes(message.id, ascii_only=envelope.modern)
+        size = len(beginning) + len(said.end)
+        reply = Reply((beginning, said.end), size)
+        if envelope.coding is not None and size >= self._threshold and len(beginning) <= 60_000:
+            compressed = said.packed(envelope.coding)
+            if compressed is not None:
+                body = compressed.spliced(beginning)
+                reply = Reply((body,), len(body), coding=envelope.coding)
+        if message.method in LISTS:
+            self._requests.ended("list", message.method, "", "", "passed", perf_counter() - began)
+        return reply

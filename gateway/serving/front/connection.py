@@ -1,0 +1,181 @@
+"""One connection: requests in, answers out, one after the other, until it is closed or handed over."""
+
+from __future__ import annotations
+
+import socket
+from enum import Enum
+from typing import Protocol
+
+import structlog
+import trio
+
+from gateway.profile.serving import Server
+from gateway.serving.direct.answers import Waiting
+from gateway.serving.direct.envelope import Envelope, Reply
+from gateway.serving.front.head import Head, Heads, Probe
+from gateway.serving.front.replies import Date, refusal, written
+
+log = structlog.get_logger(__name__)
+
+_FOREIGN = (b"PRI * HTTP/2", b"\x16\x03")
+"""How connections begin that speak something else: HTTP/2 (RFC 9113, section 3.4) and TLS."""
+_LINGER = 2.0
+"""Seconds for which what a refused client still sends is read: to close at once could cost it the answer."""
+
+
+class Phase(Enum):
+    """What a connection waits for; each but ANSWERING has a deadline of its own."""
+
+    IDLE = "idle"
+    HEAD = "header"
+    BODY = "body"
+    ANSWERING = "answering"
+    WRITING = "writing"
+
+
+class Answering(Protocol):
+    """What makes the answers."""
+
+    def to(self, body: bytes, envelope: Envelope) -> Reply | Waiting | None:
+        """The answer, or how to wait for it; None where it is for hypercorn."""
+
+
+class HandedOver(Exception):
+    """Hypercorn has to go on with the connection, from `read` on."""
+
+    def __init__(self, read: bytes) -> None:
+        super().__init__("handed over")
+        self.read = read
+
+
+class Connection:
+    """Serves one socket. The deadlines are watched by `phase` and `since`; `draining` makes an answer the last."""
+
+    __slots__ = ("_answers", "_buffer", "_date", "_heads", "_section", "draining", "peer", "phase", "since", "sock")
+
+    def __init__(
+        self, sock: socket.socket, peer: str, section: Server, heads: Heads, answers: Answering, date: Date
+    ) -> None:
+        self.sock = sock
+        self.peer = peer
+        self.phase = Phase.IDLE
+        self.since = trio.current_time()
+        self.draining = False
+        self._section = section
+        self._heads = heads
+        self._answers = answers
+        self._date = date
+        self._buffer = bytearray()
+
+    async def serve(self) -> None:
+        """Answer until the client goes, or is to be told so. Raises HandedOver, and OSError when the client is gone."""
+        left = self._section.connections.max_requests
+        while True:
+            head = await self._head()
+            if head is None:
+                return
+            if head.fault is not None:
+                await self._refuse(400, f"Bad request: {head.fault}\n")
+                return
+            if head.envelope is None or head.length > self._section.max_body_size:
+                raise HandedOver(bytes(self._buffer))
+            if not await self._body(head.size + head.length):
+                return
+            left -= 1
+            last = head.last or left <= 0
+            body = bytes(memoryview(self._buffer)[head.size : head.size + head.length])
+            reply = self._answers.to(body, head.envelope)
+            if reply is not None and not isinstance(reply, Reply):
+                self._enter(Phase.ANSWERING)
+                reply = await reply()
+            if reply is None:
+                raise HandedOver(bytes(self._buffer))
+            del self._buffer[: head.size + head.length]
+            last = last or (self.draining and not self._buffer)
+            await self._write(written(reply, self._date(), modern=head.envelope.modern, last=last))
+            if last:
+                self._shut()
+                return
+
+    async def _head(self) -> Head | None:
+        """The next head, which stays in the buffer; None when there is none."""
+        self._enter(Phase.HEAD if self._buffer else Phase.IDLE)
+        probe: Probe | None = None
+        searched = 0
+        while True:
+            buffer = self._buffer
+            while buffer.startswith(b"\r\n"):  # some send one behind a body (RFC 9112, section 2.2)
+                del buffer[:2]
+            if buffer.startswith(_FOREIGN):
+                raise HandedOver(bytes(buffer))
+            end = buffer.find(b"\r\n\r\n", max(0, searched - 3))
+            if end >= 0 and end + 4 <= self._section.connections.max_header_size:
+                return self._heads.read(bytes(memoryview(buffer)[: end + 4]))
+            if len(buffer) > self._section.connections.max_header_size:
+                await self._refuse(431, "The head of the request is too large (server.connections.max_header_size)\n")
+                return None
+            if len(buffer) > searched:
+                probe = probe or Probe()
+                fault = probe.fault(bytes(memoryview(buffer)[searched:]))
+                if fault is not None and not any(each.startswith(buffer) for each in _FOREIGN):
+                    await self._refuse(400, f"Bad request: {fault}\n")
+                    return None
+                searched = len(buffer)
+                self._enter(Phase.HEAD, anew=False)
+            if not await self._read():
+                return None
+
+    async def _body(self, size: int) -> bool:
+        """Read until the buffer has `size` bytes; False when the client goes before."""
+        if len(self._buffer) < size:
+            self._enter(Phase.BODY)
+            while len(self._buffer) < size:
+                if not await self._read():
+                    return False
+        return True
+
+    async def _read(self) -> bool:
+        """Wait for more; False where no more comes."""
+        while True:
+            await trio.lowlevel.wait_readable(self.sock)
+            try:
+                data = self.sock.recv(self._section.connections.max_read_ahead)
+            except BlockingIOError:
+                continue
+            self._buffer += data
+            return bool(data)
+
+    async def _write(self, data: bytes) -> None:
+        try:
+            sent = self.sock.send(data)
+        except BlockingIOError:
+            sent = 0
+        if sent == len(data):
+            return
+        self._enter(Phase.WRITING)
+        view = memoryview(data)[sent:]
+        while view:
+            await trio.lowlevel.wait_writable(self.sock)
+            try:
+                view = view[self.sock.send(view) :]
+                self.since = trio.current_time()
+            except BlockingIOError:
+                continue
+
+    async def _refuse(self, status: int, sentence: str) -> None:
+        await self._write(refusal(status, sentence))
+        self._shut()
+        with trio.move_on_after(_LINGER):
+            while await self._read():
+                self._buffer.clear()
+
+    def _shut(self) -> None:
+        """Say that nothing follows; what the client has sent meanwhile does not cost it the answer then."""
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError:  # it is gone
+            return
+
+    def _enter(self, phase: Phase, *, anew: bool = True) -> None:
+        if anew or self.phase is not phase:
+            self.phase, self.since = phase, trio.current_time()

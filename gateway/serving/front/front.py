@@ -1,0 +1,165 @@
+"""Accepts connections, watches their deadlines, drains them."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+
+import structlog
+import trio
+
+from gateway.profile.serving import Server
+from gateway.serving.front.connection import Answering, Connection, HandedOver, Phase
+from gateway.serving.front.handover import Hypercorn
+from gateway.serving.front.head import Heads
+from gateway.serving.front.replies import Date, refusal
+from gateway.telemetry.metrics import Counts
+
+log = structlog.get_logger(__name__)
+
+_LATE = {
+    Phase.HEAD: refusal(408, "The head of the request took too long (server.connections.header_timeout)\n"),
+    Phase.BODY: refusal(408, "The body of the request took too long (server.connections.body_timeout)\n"),
+}
+_WATCH = 1.0
+"""Seconds between two looks at the deadlines: they end connections so much later at most."""
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_PAUSE = 0.1
+"""Seconds to wait when the system has nothing left for another connection."""
+
+
+class Front:
+    """Serves MCP on listening sockets until it is told to stop."""
+
+    def __init__(self, section: Server, heads: Heads, answers: Answering, hypercorn: Hypercorn, counts: Counts) -> None:
+        self._section = section
+        self._heads = heads
+        self._answers = answers
+        self._hypercorn = hypercorn
+        self._counts = counts
+        self._date = Date()
+        self._open: set[Connection] = set()
+        self._room = trio.Semaphore(section.connections.max)
+        limits = section.connections
+        self._limits = {
+            Phase.IDLE: limits.idle_timeout,
+            Phase.HEAD: limits.header_timeout,
+            Phase.BODY: limits.body_timeout,
+            Phase.ANSWERING: float("inf"),
+            Phase.WRITING: limits.body_timeout,
+        }
+
+    async def serve(
+        self,
+        listening: Sequence[socket.socket],
+        stop: trio.Event,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Serve until `stop` is set, then answer what is under way for at most `server.drain_timeout`."""
+        async with trio.open_nursery() as nursery:
+            async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
+                nursery.start_soon(self._watch_deadlines)
+                for sock in listening:
+                    accepting.start_soon(self._accept, sock, connections)
+                task_status.started()
+                await stop.wait()
+                accepting.cancel_scope.cancel()
+                connections.cancel_scope.deadline = trio.current_time() + self._section.drain_timeout
+                for sock in listening:
+                    sock.close()
+                await self._hypercorn.drain()
+                self._drain()
+            nursery.cancel_scope.cancel()
+
+    async def _accept(self, listening: socket.socket, connections: trio.Nursery) -> None:
+        while True:
+            await self._room.acquire()
+            try:
+                sock, address = await self._accepted(listening)
+            except BaseException:
+                self._room.release()
+                raise
+            connections.start_soon(self._serve, sock, address[0] if isinstance(address, tuple) else "")
+
+    async def _accepted(self, listening: socket.socket) -> tuple[socket.socket, object]:
+        while True:
+            await trio.lowlevel.wait_readable(listening)
+            try:
+                sock, address = listening.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                continue
+            except OSError as error:
+                if error.errno not in _EXHAUSTED:
+                    raise
+                log.warning("a connection can't be accepted", error=error.strerror)
+                await trio.sleep(_PAUSE)
+                continue
+            sock.setblocking(False)
+            if sock.family != socket.AF_UNIX:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return sock, address
+
+    async def _serve(self, sock: socket.socket, peer: str) -> None:
+        """One connection, which is closed in the end; nothing that happens on it reaches the others."""
+        connection = Connection(sock, peer, self._section, self._heads, self._answers, self._date)
+        self._open.add(connection)
+        self._counts.add("opened")
+        try:
+            await connection.serve()
+        except HandedOver as handed:
+            self._open.discard(connection)
+            self._counts.add("handed_over")
+            await self._hand_over(sock, handed.read)
+        except (OSError, trio.ClosedResourceError):
+            pass  # the client is gone, or was late
+        except Exception:
+            log.exception("a connection failed")
+        finally:
+            self._open.discard(connection)
+            self._close(sock)
+            self._room.release()
+            self._counts.add("closed")
+
+    async def _hand_over(self, sock: socket.socket, read: bytes) -> None:
+        try:
+            await self._hypercorn.serve(sock, read)
+        except Exception:
+            log.exception("a connection failed")
+
+    async def _watch_deadlines(self) -> None:
+        while True:
+            await trio.sleep(_WATCH)
+            now = trio.current_time()
+            for connection in [each for each in self._open if now - each.since > self._limits[each.phase]]:
+                self._counts.add("timed_out")
+                with suppress(OSError):
+                    if connection.phase in _LATE:
+                        connection.sock.send(_LATE[connection.phase])
+                self._end(connection)
+
+    def _drain(self) -> None:
+        """Let each connection end with the request that it is at; those that are at none are closed."""
+        for connection in list(self._open):
+            connection.draining = True
+            if connection.phase is Phase.IDLE and not _has_more(connection.sock):
+                self._end(connection)
+
+    def _end(self, connection: Connection) -> None:
+        self._open.discard(connection)
+        self._close(connection.sock)
+
+    def _close(self, sock: socket.socket) -> None:
+        if sock.fileno() >= 0:
+            trio.lowlevel.notify_closing(sock)
+            sock.close()
+
+
+def _has_more(sock: socket.socket) -> bool:
+    """Whether the client has sent something that was not read yet."""
+    try:
+        return bool(sock.recv(1, socket.MSG_PEEK))
+    except OSError:
+        return False

@@ -1,0 +1,50 @@
+"""Hypercorn for single connections: those that the front does not answer itself."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, cast
+
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ASGIFramework
+
+
+class Hypercorn:
+    """Serves connections with an ASGI application, from wherever they are handed over on."""
+
+    def __init__(self, app: ASGIFramework, config: Config) -> None:
+        self._app = ASGIWrapper(app)
+        self._config = config
+        self._context = WorkerContext(None)
+
+    async def serve(self, sock: socket.socket, read: bytes) -> None:
+        """Serve until the connection is closed; `read` is what was read from it already. Takes the socket over."""
+        stream = cast("trio.SSLStream[trio.SocketStream]", _Replaying(sock, read))
+        await TCPServer(self._app, self._config, self._context, {}, stream)
+
+    async def drain(self) -> None:
+        """Close connections as they get idle."""
+        await self._context.terminated.set()
+
+
+class _Replaying:
+    """A connection whose first bytes were read before; what hypercorn uses of a stream."""
+
+    def __init__(self, sock: socket.socket, read: bytes) -> None:
+        self._stream = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
+        self.socket = self._stream.socket
+        self._read = read
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        if self._read:
+            await trio.lowlevel.checkpoint()
+            data, self._read = self._read[:max_bytes], self._read[max_bytes:] if max_bytes is not None else b""
+            return data
+        return await self._stream.receive_some(max_bytes)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
