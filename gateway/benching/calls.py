@@ -58,7 +58,9 @@ async def _purge(folder: Path) -> AsyncIterator[Iteration]:
             removed = await gateway.pipeline.purge(selector)
             took = perf_counter() - began
             if removed != 2 * _PURGED:
-                raise GatewayError(f"expected a purge of {_PURGED} entries in each of two tiers, found {removed} purged")
+                raise GatewayError(
+                    f"expected a purge of {_PURGED} entries in each of two tiers, found {removed} purged"
+                )
             return took
 
         yield iterate

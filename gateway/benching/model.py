@@ -12,7 +12,7 @@ from statistics import fmean, median
 Iteration = Callable[[], Awaitable[float]]
 """Makes the operations of one iteration and answers how many seconds they took together.
 
-It takes the time itself, so that what has to be prepared, such as the entries that a purge is to remove, is no part of it.
+It takes the time itself, so that what has to be prepared, such as the entries that a purge removes, is no part of it.
 """
 
 Open = Callable[[Path], AbstractAsyncContextManager[Iteration]]

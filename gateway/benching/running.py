@@ -37,7 +37,9 @@ def selected(subjects: Sequence[Subject], patterns: Sequence[str]) -> list[Subje
     for pattern in patterns:
         if not any(fnmatchcase(subject.name, pattern) for subject in subjects):
             names = ", ".join(subject.name for subject in subjects)
-            raise GatewayError(f"--only: expected the name of a subject or a glob, found {pattern!r}; there are {names}")
+            raise GatewayError(
+                f"--only: expected the name of a subject or a glob, found {pattern!r}; there are {names}"
+            )
     return [
         subject
         for subject in subjects
@@ -46,15 +48,15 @@ def selected(subjects: Sequence[Subject], patterns: Sequence[str]) -> list[Subje
 
 
 async def measure_all(
-    subjects: Sequence[Subject], plan: Plan, folder: Path, begin: Callable[[Subject, int], None]
+    subjects: Sequence[Subject], plan: Plan, folder: Path, begin: Callable[[Subject], None]
 ) -> list[Measurement]:
-    """What was found of each, in their order; `begin` is told of each, and how many there were before, as it begins.
+    """What was found of each, in their order; `begin` is told of each as it begins.
 
     Raises GatewayError where one can't be measured: it is the one that `begin` was told of last.
     """
     found = []
-    for number, subject in enumerate(subjects):
-        begin(subject, number)
+    for subject in subjects:
+        begin(subject)
         own = folder / subject.name
         await trio.Path(own).mkdir()
         found.append(await measure(subject, plan, own))
@@ -76,8 +78,7 @@ async def measure(subject: Subject, plan: Plan, folder: Path) -> Measurement:
         calibrate(_CALIBRATIONS)
         calibrations = calibrate(_CALIBRATIONS)
         for count in _slices(iterations):
-            for _ in range(count):
-                costs.append(await iterate() / subject.operations)
+            costs += [await iterate() / subject.operations for _ in range(count)]
             calibrations += calibrate(_CALIBRATIONS)
     return Measurement(subject.name, iterations, subject.operations, Numbers.of(costs), median(calibrations))
 
@@ -86,4 +87,3 @@ def _slices(iterations: int) -> list[int]:
     """How many iterations each part has: as even as can be, none empty."""
     parts = min(_SLICES, iterations)
     return [(iterations * (part + 1)) // parts - (iterations * part) // parts for part in range(parts)]
-

@@ -145,7 +145,7 @@ SUBJECTS = (
         "startup.stdio.initialize",
         "gateway stdio from its start until it has answered initialize",
         partial(_start, listed=False),
-        share=50,
+        share=100,
     ),
-    Subject("startup.stdio.tools", "...and tools/list", partial(_start, listed=True), share=50),
+    Subject("startup.stdio.tools", "...and tools/list", partial(_start, listed=True), share=100),
 )

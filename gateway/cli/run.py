@@ -44,7 +44,7 @@ def run(main: Callable[[], Awaitable[int]]) -> int:
     try:
         codes.append(trio.run(main, strict_exception_groups=True))
     except* GatewayError as group:
-        codes.append(report(_first(group)))
+        codes.append(report(first(group)))
     except* KeyboardInterrupt:
         codes.append(INTERRUPTED)
     return codes[-1]
@@ -69,6 +69,7 @@ async def stop_on_signal(stop: trio.Event, *, task_status: trio.TaskStatus[None]
             stop.set()
 
 
-def _first(group: BaseExceptionGroup[GatewayError]) -> GatewayError:
+def first(group: BaseExceptionGroup[GatewayError]) -> GatewayError:
+    """The first error of a group, at whatever depth: the one that is told."""
     error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+    return first(error) if isinstance(error, BaseExceptionGroup) else error
