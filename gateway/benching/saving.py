@@ -60,6 +60,7 @@ class Saved(BaseModel):
     kind: Literal["bench"]
     format: Literal[1]
     calibration: int
+    iterations: Annotated[int, Field(ge=1)]
     gateway: str
     python: str
     machine: str

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from gateway.benching.comparing import Comparison
 from gateway.benching.model import Measurement, Subject
-from gateway.benching.saving import Place
+from gateway.benching.running import Plan
+from gateway.benching.saving import Place, Saved
 from gateway.loading.verdict import spelled
 from gateway.printable import printable
 
@@ -52,29 +53,31 @@ def measurements_table(measured: Sequence[Measurement]) -> Table:
     return table
 
 
-def comparison_table(comparison: Comparison, then: Place, now: Place) -> Group:
-    """What has changed since an earlier run, and what can't be told."""
+def comparison_table(comparison: Comparison, remarks: Sequence[str]) -> Group:
+    """What has changed since an earlier run, what is to be known about that, and the outcome."""
     table = _table("subject", "ratio then", "ratio now", "now/then", left=1)
     for change in comparison.changes:
         above = change.factor > comparison.fail_above
         factor = Text(f"{change.factor:.3f}", style="bold red" if above else "")
         table.add_row(printable(change.name), ratio(change.then), ratio(change.now), factor)
-    notes = [Text(note, style="yellow") for note in _notes(comparison, then, now)]
+    told = [Text(remark, style="yellow") for remark in remarks]
     style = "bold red" if comparison.slower or not comparison.changes else "green"
-    return Group(Text(), table, Text(), *notes, Text(printable(comparison.summary), style=style))
+    return Group(Text(), table, Text(), *told, Text(printable(comparison.summary, None), style=style))
 
 
-def _notes(comparison: Comparison, then: Place, now: Place) -> list[str]:
-    notes = [
-        f"the {field.name} was another then: {printable(getattr(then, field.name), 80)}, now {getattr(now, field.name)}"
-        for field in fields(Place)
-        if getattr(then, field.name) != getattr(now, field.name)
+def remarks_on(comparison: Comparison, earlier: Saved, plan: Plan) -> list[str]:
+    """What makes two runs hard to compare, and which subjects only one of them has."""
+    here, there = Place.here(), earlier.place
+    facts = [(field.name, getattr(there, field.name), getattr(here, field.name)) for field in fields(Place)]
+    facts.append(("number of iterations", str(earlier.iterations), str(plan.iterations)))
+    remarks = [
+        f"the {what} was another: {printable(then, 80)} then, {now} now" for what, then, now in facts if then != now
     ]
     if comparison.only_now:
-        notes.append(f"not measured then: {', '.join(comparison.only_now)}")
+        remarks.append(f"not measured then: {', '.join(comparison.only_now)}")
     if comparison.only_then:
-        notes.append(f"not measured now: {', '.join(map(printable, comparison.only_then))}")
-    return notes
+        remarks.append(f"not measured now: {', '.join((printable(name) for name in comparison.only_then))}")
+    return remarks
 
 
 def ratio(value: float) -> str:
