@@ -78,10 +78,11 @@ class Measurement:
     def ratio(self) -> float:
         """What an operation costs in iterations of the calibration loop, least by least: this is what is compared.
 
-        Whatever else a machine does only ever adds to a cost, so the least is the one that other work disturbed least
-        (Chen and Revels, "Robust benchmarking in noisy environments", 2016; `timeit` says the same). Measured: of eight
-        runs on two busy cores, the highest ratio of minima was MINIMA the lowest, that of medians MEDIANS.
-        What only some operations pay is not in it: p95, p99 and max are for a person to look at.
+        Whatever else a machine does only ever adds to a cost, so the least is the one that it has disturbed least
+        (Chen and Revels, "Robust benchmarking in noisy environments", 2016; `timeit` says the same). Of eight runs of
+        twelve subjects on two busy cores, the highest ratio of minima was 1.02 to 1.09 times the lowest for what the
+        processor does alone, up to 1.26 over sockets and 1.44 for writes at once; with medians it was up to 2.6.
+        What only some operations pay is not in it: p95, p99 and max are there for a person to look at.
         """
         return self.cost.min / self.calibration
 

@@ -41,6 +41,7 @@ root = "{folder}/documents"
 [upstreams.loopback]
 type = "http"
 base_url = "{url}"
+private_addresses = true
 rate_limit = {{ max = 1_000_000, window = "1s" }}
 batch = {{ parameter = "ids", separator = ",", window = "1s", max = {batch}, items = "items", key = "name" }}
 

@@ -92,7 +92,7 @@ SUBJECTS = (
     Subject("memory.get", "an entry out of the memory tier", _memory_get, _IN_A_ROW),
     Subject("memory.put", "an entry into a full memory tier, which gives up another", _memory_put, _IN_A_ROW),
     Subject("disk.get", "an entry out of the disk tier", _disk_get),
-    Subject("disk.get.16", "the same, 16 at once", partial(_disk_get, together=_AT_ONCE), _AT_ONCE),
+    Subject("disk.get.16", "one of 16 that are got at once", partial(_disk_get, together=_AT_ONCE), _AT_ONCE),
     Subject("disk.put", "an entry into the disk tier, committed", _disk_put),
-    Subject("disk.put.16", "the same, 16 at once", partial(_disk_put, together=_AT_ONCE), _AT_ONCE),
+    Subject("disk.put.16", "one of 16 that are put at once", partial(_disk_put, together=_AT_ONCE), _AT_ONCE),
 )

@@ -76,7 +76,7 @@ def remarks_on(comparison: Comparison, earlier: Saved, plan: Plan) -> list[str]:
     if comparison.only_now:
         remarks.append(f"not measured then: {', '.join(comparison.only_now)}")
     if comparison.only_then:
-        remarks.append(f"not measured now: {', '.join((printable(name) for name in comparison.only_then))}")
+        remarks.append(f"not measured now: {', '.join(printable(name) for name in comparison.only_then)}")
     return remarks
 
 
