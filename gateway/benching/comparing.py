@@ -45,9 +45,9 @@ class Comparison:
             return "nothing to compare: the runs have no subject in common"
         slower = self.slower
         if not slower:
-            return f"passed: none of {len(self.changes)} subjects costs more than {self.fail_above:g} times what it did"
+            return f"passed: none of {len(self.changes)} subjects is above {self.fail_above:g} times its earlier cost"
         named = ", ".join(f"{change.name} ({change.factor:.3g} times)" for change in slower)
-        return f"FAILED: more than {self.fail_above:g} times what it did costs {named}"
+        return f"FAILED: above {self.fail_above:g} times the earlier cost: {named}"
 
     def as_json(self) -> dict[str, Any]:
         """As the result has it."""

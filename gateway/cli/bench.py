@@ -17,7 +17,7 @@ from rich.console import Console
 
 from gateway.benching.comparing import Comparison, compared
 from gateway.benching.model import Measurement, Subject
-from gateway.benching.running import Plan, measure_all, selected
+from gateway.benching.running import Plan, measure_with_doubt, selected
 from gateway.benching.saving import Saved, as_json, read_saved
 from gateway.benching.saving import save as save_run
 from gateway.benching.suite import SUITE
@@ -35,9 +35,6 @@ from gateway.telemetry.logs import set_up_logging
 
 _WIDTH = 120
 """Columns that the tables need. A narrower terminal wraps their lines; nothing is left out, also in a log."""
-
-_AGAIN = 2
-"""How often a subject that seems slower than it may be is measured again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,33 +116,20 @@ def _comparison(wanted: _Wanted, measured: Sequence[Measurement]) -> Comparison 
 
 
 async def _measured(wanted: _Wanted, folder: Path) -> list[Measurement]:
-    """What was found; what seems to have become slower is measured again, and the least counts.
-
-    Other work on the machine can make a subject look slower, and never quicker.
-    """
-    measured = await _once(wanted.subjects, wanted.plan, folder)
-    for number in range(_AGAIN):
-        comparison = _comparison(wanted, measured)
-        slower = {change.name for change in comparison.slower} if comparison is not None else set()
-        if not slower:
-            break
-        doubtful = [subject for subject in wanted.subjects if subject.name in slower]
-        again = {one.name: one for one in await _once(doubtful, wanted.plan, folder / f"again-{number}")}
-        measured = [min(one, again.get(one.name, one), key=lambda found: found.ratio) for one in measured]
-    return measured
-
-
-async def _once(subjects: Sequence[Subject], plan: Plan, folder: Path) -> list[Measurement]:
-    """What was found of each. Raises GatewayError with the name of the subject that can't be measured."""
+    """What was found. Raises GatewayError with the name of the subject that can't be measured."""
     begun: list[Subject] = []
 
     def begin(subject: Subject) -> None:
         begun.append(subject)
         if sys.stderr.isatty():
-            show_progress(subject, len(begun), len(subjects))
+            show_progress(subject, len(begun), len(wanted.subjects))
+
+    def slower(measured: Sequence[Measurement]) -> set[str]:
+        comparison = _comparison(wanted, measured)
+        return set() if comparison is None else {change.name for change in comparison.slower}
 
     try:
-        return await measure_all(subjects, plan, folder, begin)
+        return await measure_with_doubt(wanted.subjects, wanted.plan, folder, begin, slower)
     except* (GatewayError, OSError) as group:
         raise GatewayError(f"{begun[-1].name} can't be measured: {first(group)}") from None
     finally:

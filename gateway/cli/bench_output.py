@@ -23,7 +23,8 @@ _CLEAR = "\r\x1b[K"
 
 def show_progress(subject: Subject, number: int, of: int) -> None:
     """Say on stderr which subject it is at, on the line that said so before: no task that would be measured, too."""
-    sys.stderr.write(f"{_CLEAR}{number}/{of}  {subject.name}")
+    where = f"{number}/{of}" if number <= of else "again"
+    sys.stderr.write(f"{_CLEAR}{where}  {subject.name}")
     sys.stderr.flush()
 
 

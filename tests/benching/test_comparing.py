@@ -15,14 +15,14 @@ def test_slower() -> None:
     """Those above the limit are named, the worst first; the limit itself is allowed."""
     found = compared({"a": 1.5, "b": 4.0, "c": 1.25}, dict.fromkeys("abc", 1.0), 1.25)
     assert [change.name for change in found.slower] == ["b", "a"]
-    assert found.summary == "FAILED: more than 1.25 times what it did costs b (4 times), a (1.5 times)"
+    assert found.summary == "FAILED: above 1.25 times the earlier cost: b (4 times), a (1.5 times)"
     assert not found.as_json()["passed"]
 
 
 def test_passed() -> None:
     """Where nothing is above the limit, the summary says of how many."""
     found = compared({"a": 1.0, "b": 0.5}, {"a": 1.0, "b": 1.0}, 1.2)
-    assert found.summary == "passed: none of 2 subjects costs more than 1.2 times what it did"
+    assert found.summary == "passed: none of 2 subjects is above 1.2 times its earlier cost"
     assert found.as_json() == {
         "fail_above": 1.2,
         "passed": True,

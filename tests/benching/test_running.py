@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from gateway.benching.calibration import calibrate, calibration_work
-from gateway.benching.model import Subject
-from gateway.benching.running import Plan, measure, measure_all, selected
+from gateway.benching.model import Measurement, Subject
+from gateway.benching.running import Plan, measure, measure_all, measure_with_doubt, selected
 from gateway.errors import GatewayError
 from tests.benching.scripted import Script, subject
 
@@ -56,6 +57,21 @@ async def test_a_failure_closes_it(tmp_path: Path) -> None:
     with pytest.raises(GatewayError, match="no answer"):
         await measure_all([subject("a", failing), subject("b", never)], Plan(9, 0), tmp_path, lambda _: None)
     assert (failing.closed, never.folders) == (1, [])
+
+
+async def test_what_is_in_doubt_is_measured_again(tmp_path: Path) -> None:
+    """A subject that is in doubt is measured again until it is not, at most twice; of all that, the least counts."""
+    quick, better = Script(lambda _: 1.0), Script(lambda number: 1e4 / 1e2**number)
+    worse = Script(lambda number: 1e2**number)
+    subjects = [subject("quick", quick), subject("better", better), subject("worse", worse)]
+
+    def doubtful(found: Sequence[Measurement]) -> set[str]:
+        return {one.name for one in found if one.cost.min > 50}
+
+    found = await measure_with_doubt(subjects, Plan(1, 0), tmp_path, lambda _: None, doubtful)
+    assert [(one.name, one.cost.min) for one in found] == [("quick", 1.0), ("better", 1.0), ("worse", 100.0)]
+    assert (quick.iterations, better.iterations, worse.iterations) == (1, 2, 3)
+    assert len(set(worse.folders)) == 3
 
 
 def test_selected() -> None:

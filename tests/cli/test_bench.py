@@ -48,7 +48,7 @@ def test_a_comparison() -> None:
     found = compared({"a": 3.0, "b": 1.0}, {"a": 2.0, "b": 1.0}, 1.2)
     lines = shown(comparison_table(found, ["a remark"]))
     assert [line.split() for line in lines[2:4]] == [["a", "2", "3", "1.500"], ["b", "1", "1", "1.000"]]
-    assert lines[-2:] == ["a remark", "FAILED: more than 1.2 times what it did costs a (1.5 times)"]
+    assert lines[-2:] == ["a remark", "FAILED: above 1.2 times the earlier cost: a (1.5 times)"]
 
 
 def test_remarks() -> None:

@@ -74,7 +74,7 @@ async def test_compared_with_itself(tmp_path: Path) -> None:
     assert (ended.code, ended.err) == (0, "")
     *_, then, now, outcome = ended.out.splitlines()
     assert (then.rstrip(), now.rstrip()) == ("not measured then: select", "not measured now: key")
-    assert outcome.rstrip() == "passed: none of 2 subjects costs more than 1e+06 times what it did"
+    assert outcome.rstrip() == "passed: none of 2 subjects is above 1e+06 times its earlier cost"
 
 
 async def test_slower(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ async def test_slower(tmp_path: Path) -> None:
     compare = (*QUICK, "--compare", "run.json", "--fail-above", "1e6")
     ended = await bench(tmp_path, *compare)
     assert (ended.code, ended.err) == (1, "")
-    assert ended.out.splitlines()[-1].startswith("FAILED: more than 1e+06 times what it did costs memory.get (")
+    assert ended.out.splitlines()[-1].startswith("FAILED: above 1e+06 times the earlier cost: memory.get (")
     ended = await bench(tmp_path, *compare, "--json")
     comparison = json.loads(ended.out)["comparison"]
     assert (ended.code, comparison["passed"]) == (1, False)
