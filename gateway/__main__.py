@@ -68,6 +68,11 @@ app.command(
 )
 app.command("gateway.cli.soak:soak", name="soak", help="Put load on a running gateway and see whether anything grows.")
 app.command("gateway.cli.load:load", name="load", help="Put load on an MCP server and see how well it answers.")
+app.command(
+    "gateway.cli.bench:bench",
+    name="bench",
+    help="Measure what the gateway's parts cost here, and whether it is more now.",
+)
 app.command("gateway.cli.report:report", name="report", help="Write how a running gateway does into one HTML file.")
 app.command("gateway.cli.grafana:grafana", name="grafana", help="Print a dashboard for Grafana.")
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -86,6 +91,7 @@ COMMANDS = (
     "profile-cpu",
     "soak",
     "load",
+    "bench",
     "report",
     "grafana",
 )

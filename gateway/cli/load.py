@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from rich.console import Console
 from gateway.atomic import write_atomically
 from gateway.cli.load_output import page, show_progress, tables
 from gateway.cli.options import DEFAULT_PROFILE, Overrides, ProfileName
-from gateway.cli.run import FAILED, INTERRUPTED, run
+from gateway.cli.run import FAILED, INTERRUPTED, cancel_on_signal, run
 from gateway.cli.run import load as load_profile
 from gateway.errors import GatewayError
 from gateway.loading.mix import Mix, mix_of, uniform_mix
@@ -109,7 +108,7 @@ async def _load(profile: Profile, where: _Where) -> int:
     test: LoadTest | None = None
     about: dict[str, Any] = {}
     async with trio.open_nursery() as nursery:
-        await nursery.start(_until_interrupted, scope)
+        await nursery.start(cancel_on_signal, scope)
         with scope:
             async with _target(profile, where) as target:
                 about = {"target": target.name, "era": target.era}
@@ -181,15 +180,6 @@ def _mix(profile: Profile) -> Mix:
         remedy = "add [[load.calls]] to the profile, or say --set 'load.calls=[{tool=\"NAME\"}]'"
         raise GatewayError(f"there is nothing to call: {remedy}")
     return uniform_mix(calls)
-
-
-async def _until_interrupted(
-    scope: trio.CancelScope, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-) -> None:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        task_status.started()
-        async for _ in signals:
-            scope.cancel()
 
 
 def _allow_descriptors(connections: int) -> None:

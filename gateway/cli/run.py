@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 import trio
@@ -16,6 +17,8 @@ from gateway.profile.loader import Loaded, load_profile
 from gateway.telemetry.logs import set_up_logging
 
 log = structlog.get_logger(__name__)
+
+E = TypeVar("E", bound=Exception)
 
 FAILED = 1
 MISUSED = 2
@@ -44,7 +47,7 @@ def run(main: Callable[[], Awaitable[int]]) -> int:
     try:
         codes.append(trio.run(main, strict_exception_groups=True))
     except* GatewayError as group:
-        codes.append(report(_first(group)))
+        codes.append(report(first(group)))
     except* KeyboardInterrupt:
         codes.append(INTERRUPTED)
     return codes[-1]
@@ -60,6 +63,16 @@ def writable(*paths: Path | None) -> None:
             raise GatewayError(f"can't write {path}: expected a file in a folder that is there and can be written")
 
 
+async def cancel_on_signal(
+    scope: trio.CancelScope, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Cancel `scope` at SIGTERM and SIGINT; runs until cancelled."""
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        task_status.started()
+        async for _ in signals:
+            scope.cancel()
+
+
 async def stop_on_signal(stop: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
     """Set `stop` at SIGTERM and SIGINT; runs until cancelled."""
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
@@ -69,6 +82,7 @@ async def stop_on_signal(stop: trio.Event, *, task_status: trio.TaskStatus[None]
             stop.set()
 
 
-def _first(group: BaseExceptionGroup[GatewayError]) -> GatewayError:
+def first(group: BaseExceptionGroup[E]) -> E:
+    """The first error of a group, at whatever depth: the one that is told."""
     error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+    return first(error) if isinstance(error, BaseExceptionGroup) else error

@@ -6,7 +6,7 @@ import os
 import shlex
 import signal
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import cast
 
@@ -21,12 +21,15 @@ _PATIENCE = 3.0
 
 
 @asynccontextmanager
-async def open_stdio(command: str, era: Era | None, *, patience: float) -> AsyncIterator[StdioTarget]:
+async def open_stdio(
+    command: str, era: Era | None, *, patience: float, environ: Mapping[str, str] | None = None
+) -> AsyncIterator[StdioTarget]:
     """The server that `command` (as a shell splits it) starts; leaving the block ends it and what it has started.
 
+    `environ` is its environment; without it, that of this process.
     Raises GatewayError where it can't be started, ends, or speaks no MCP within `patience` seconds.
     """
-    process = await _started(command)
+    process = await _started(command, environ)
     target = StdioTarget(command, process)
     try:
         async with trio.open_nursery() as nursery:
@@ -50,7 +53,7 @@ async def open_stdio(command: str, era: Era | None, *, patience: float) -> Async
         raise failure
 
 
-async def _started(command: str) -> trio.Process:
+async def _started(command: str, environ: Mapping[str, str] | None) -> trio.Process:
     try:
         words = shlex.split(command)
     except ValueError as error:
@@ -63,6 +66,7 @@ async def _started(command: str) -> trio.Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            env=environ,
             start_new_session=True,  # Ctrl-C ends the test, which ends the server
         )
     except OSError as error:
