@@ -20,6 +20,8 @@ from gateway.profile.profile import Profile
 from gateway.profile.upstreams.policies import Politeness
 from gateway.profile.upstreams.search import SearchUpstream
 from gateway.serving.admin.site import build_site
+from gateway.serving.admission import Admission
+from gateway.serving.admission_check import AdmissionCheck
 from gateway.serving.hosts import HostCheck, answer
 from gateway.serving.mcp_server import build_server
 from gateway.serving.notify import Notifier
@@ -75,8 +77,10 @@ async def serve_http(
         max_request_body_size=section.max_body_size,
     )
     mcp = cast("ASGIFramework", manager.asgi_app)
+    admission = Admission(gateway.profile, gateway.watching.telemetry)
+    site_of_mcp = _at(section.path, within_traces(mcp) if tracing() else mcp)
     endpoint = HostCheck(
-        _at(section.path, within_traces(mcp) if tracing() else mcp),
+        cast("ASGIFramework", AdmissionCheck(site_of_mcp, admission)) if admission.needed else site_of_mcp,
         listening.mcp_addresses,
         section.allowed_hosts,
         section.allowed_origins,

@@ -38,6 +38,12 @@ class Telemetry:
         self.serialises = Timings("gateway_serialise_seconds", "Checking and writing an answer", "tool")
         self.lag = Timings("gateway_loop_lag_seconds", "How much later than it could a task was woken")
         self.restarts = Counts("gateway_service_restarts", "Services that ended and were started again", "service")
+        self.refusals = Counts(
+            "gateway_refusals",
+            "Requests over HTTP that were refused before anything ran: `reason` is no_token, unknown_token, "
+            "several_tokens or rate_limit, `client` the profile's name of who asked, where it has one",
+            *("reason", "client"),
+        )
         self.misses = MissShapes()
         self.actions = Counts("gateway_monitor_actions", "What monitors did about it", "monitor", "action")
 
@@ -64,7 +70,8 @@ class Telemetry:
     def metrics(self) -> list[Metric]:
         """All families, as they are told."""
         families = (self.requests, self.tiers, self.upstreams, self.selects, self.serialises, self.lag)
-        return [*(family.metric() for family in families), self.restarts.metric(), self.actions.metric()]
+        counts = (self.refusals, self.restarts, self.actions)
+        return [*(family.metric() for family in families), *(family.metric() for family in counts)]
 
 
 class Asked:

@@ -1,0 +1,357 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, cast
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.profile.clients import Client as Known
+from gateway.profile.profile import Profile
+from gateway.profile.serving import Server
+from gateway.profile.upstreams.policies import RateLimit
+from gateway.serving.address_buckets import AddressBuckets, network_of
+from gateway.serving.admission import ANYONE, CLIENT, Admission, Client, Refusal, caller_of
+from gateway.serving.admission_check import AdmissionCheck
+from gateway.telemetry.telemetry import Telemetry
+
+ALICE = "alice-0123456789"
+BOB = "bob~0123+456/789=="
+NO_TOKEN = b"Only known clients are answered: send Authorization: Bearer TOKEN (server.authentication)\n"
+
+
+def once(window: float) -> RateLimit:
+    return RateLimit.model_construct(max=1, window=window)
+
+
+class Gate:
+    """An admission with a clock that stands until it is moved."""
+
+    def __init__(
+        self,
+        *,
+        authentication: Literal["none", "bearer"] = "bearer",
+        limit: tuple[int, float] | None = None,
+        clients: Mapping[str, Known] | None = None,
+        name: str = "gateway",
+    ) -> None:
+        known = {"alice": Known(token=ALICE), "bob": Known(token=BOB)} if clients is None else clients
+        rate = RateLimit.model_construct(max=limit[0], window=limit[1]) if limit is not None else None
+        self.now = 1000.0
+        self.telemetry = Telemetry()
+        self.profile = Profile(
+            server=Server(authentication=authentication, name=name, rate_limit=rate), clients=dict(known)
+        )
+        self.admission = Admission(self.profile, self.telemetry, lambda: self.now)
+
+    def ask(self, *authorizations: bytes, address: str = "192.0.2.1") -> Client | Refusal:
+        return self.admission.admit(authorizations, address)
+
+    def refused(self, *authorizations: bytes, address: str = "192.0.2.1") -> Refusal:
+        refusal = self.ask(*authorizations, address=address)
+        assert isinstance(refusal, Refusal)
+        return refusal
+
+    def counted(self) -> dict[tuple[str, ...], float]:
+        return cast("dict[tuple[str, ...], float]", dict(self.telemetry.refusals.metric().samples))
+
+
+def bearer(token: str, scheme: str = "Bearer") -> bytes:
+    return f"{scheme} {token}".encode("latin-1")
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR"])
+@pytest.mark.parametrize("blanks", ["", " ", "   "])
+def test_a_known_token(scheme: str, blanks: str) -> None:
+    """Each client is told by its token, whatever the case of the scheme and the blanks around."""
+    gate = Gate()
+    assert gate.admission.needed
+    assert gate.ask(bearer(blanks + ALICE, scheme)) == Client("alice")
+    assert gate.ask(bearer(BOB + blanks, scheme)) == Client("bob")
+    assert gate.counted() == {}
+
+
+@pytest.mark.parametrize(
+    "authorizations",
+    [
+        (),
+        (b"",),
+        (b"Bearer",),
+        (b"Bearer ",),
+        (b"Basic YWxpY2U6YWxpY2U=",),
+        (ALICE.encode(),),
+        (f"Token {ALICE}".encode(),),
+        (f"Bearer\t{ALICE}".encode(),),
+        (f"Bearer:{ALICE}".encode(),),
+    ],
+)
+def test_no_token(authorizations: tuple[bytes, ...]) -> None:
+    """Without a bearer token a client is told that one is needed, and that nothing was wrong with any."""
+    gate = Gate()
+    refusal = gate.refused(*authorizations)
+    assert (refusal.status, refusal.body) == (401, NO_TOKEN)
+    assert refusal.headers == ((b"www-authenticate", b'Bearer realm="gateway"'),)
+    assert gate.counted() == {("no_token", ""): 1}
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        ALICE[:-1],
+        ALICE + "x",
+        ALICE.upper(),
+        f"{ALICE} {ALICE}",
+        f"{ALICE},",
+        f'"{ALICE}"',
+        "x",
+        "\xff\x00",
+        "a" * 10**6,
+    ],
+    ids=lambda token: ascii(token[:20]),
+)
+def test_an_unknown_token(token: str) -> None:
+    """A token that is nearly one, or no token at all, is none."""
+    gate = Gate()
+    refusal = gate.refused(bearer(token))
+    assert (refusal.status, refusal.body) == (401, b"No client has this token (clients)\n")
+    assert refusal.headers == ((b"www-authenticate", b'Bearer realm="gateway", error="invalid_token"'),)
+    assert gate.counted() == {("unknown_token", ""): 1}
+
+
+@pytest.mark.parametrize("second", [bearer(ALICE), bearer(BOB), b"", b"Basic x"])
+def test_several_headers(second: bytes) -> None:
+    """A good token does not cover for a second header: who asks could be told in two ways."""
+    gate = Gate()
+    refusal = gate.refused(bearer(ALICE), second)
+    sentence = b"One Authorization header says who asks, and there are several (server.authentication)\n"
+    assert (refusal.status, refusal.body) == (400, sentence)
+    assert refusal.headers == ((b"www-authenticate", b'Bearer realm="gateway", error="invalid_request"'),)
+    assert gate.counted() == {("several_tokens", ""): 1}
+
+
+def test_nobody_may_ask() -> None:
+    """Where there are no clients, no token is right, also not an empty one."""
+    gate = Gate(clients={})
+    assert gate.refused(bearer(ALICE)).status == gate.refused(b"Bearer ").status == gate.refused().status == 401
+
+
+def test_the_realm_is_quoted() -> None:
+    """A name with quotes, line breaks or letters beyond ASCII can't become another header."""
+    headers = Gate(name='a "b" \\ c\r\nX: y é').refused().headers
+    assert headers == ((b"www-authenticate", b'Bearer realm="a \\"b\\" \\\\ c??X: y ?"'),)
+
+
+@pytest.mark.parametrize("authorizations", [(), (b"Bearer x",), (b"a", b"b")])
+def test_nothing_to_check(authorizations: tuple[bytes, ...]) -> None:
+    """Without authentication and limit nobody is asked anything, and can be told so once."""
+    gate = Gate(authentication="none")
+    assert not gate.admission.needed
+    assert gate.ask(*authorizations) is ANYONE
+
+
+def test_a_limit_for_each_client() -> None:
+    """A client that asks too often is told when to come back, is let in then, and costs the others nothing."""
+    gate = Gate(limit=(2, 10.0))
+    assert [gate.ask(bearer(ALICE)) for _ in range(2)] == [Client("alice")] * 2
+    refusal = gate.refused(bearer(ALICE))
+    sentence = b"Too many requests: at most 2 in 10s, the next one in 5s (server.rate_limit)\n"
+    assert (refusal.status, refusal.body, refusal.headers) == (429, sentence, ((b"retry-after", b"5"),))
+    assert gate.ask(bearer(BOB)) == Client("bob")
+    gate.now += 4.9
+    assert gate.refused(bearer(ALICE)).headers == ((b"retry-after", b"1"),)
+    gate.now += 0.1
+    assert gate.ask(bearer(ALICE)) == Client("alice")
+    assert gate.counted() == {("rate_limit", "alice"): 2}
+
+
+def test_the_limit_of_one_client() -> None:
+    """What a client's own table says counts in place of the server's, and is what the sentence names."""
+    clients = {"alice": Known(token=ALICE, rate_limit=once(60.0)), "bob.b": Known(token=BOB)}
+    gate = Gate(limit=(3, 60.0), clients=clients)
+    gate.ask(bearer(ALICE))
+    sentence = b"Too many requests: at most 1 in 1m, the next one in 60s (clients.alice.rate_limit)\n"
+    assert gate.refused(bearer(ALICE)).body == sentence
+    assert [gate.ask(bearer(BOB)) for _ in range(3)] == [Client("bob.b")] * 3
+    assert b"(server.rate_limit)" in gate.refused(bearer(BOB)).body
+    assert Gate(clients=clients).ask(bearer(BOB)) == Client("bob.b")
+
+
+def test_a_limit_of_a_client_with_dots_in_its_name() -> None:
+    """The key is named as the profile has to write it."""
+    gate = Gate(clients={"a.b": Known(token=ALICE, rate_limit=once(1.0))})
+    gate.ask(bearer(ALICE))
+    assert b'(clients."a.b".rate_limit)' in gate.refused(bearer(ALICE)).body
+
+
+def test_who_is_not_known_takes_nothing() -> None:
+    """Wrong tokens from the address of a client do not keep that client out."""
+    gate = Gate(limit=(1, 60.0))
+    for _ in range(5):
+        assert gate.refused(bearer("x" * 16)).status == gate.refused().status == 401
+    assert gate.ask(bearer(ALICE)) == Client("alice")
+
+
+def test_a_limit_for_each_address() -> None:
+    """Where nobody has a name, each address has a limit of its own, whatever else it sends."""
+    gate = Gate(authentication="none", limit=(1, 60.0), clients={})
+    assert gate.admission.needed
+    assert gate.ask() is ANYONE
+    refusal = gate.refused(bearer(ALICE))
+    assert refusal.body == b"Too many requests: at most 1 in 1m, the next one in 60s (server.rate_limit)\n"
+    assert gate.ask(address="192.0.2.2") is ANYONE
+    assert gate.counted() == {("rate_limit", ""): 1}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("192.0.2.1", "::ffff:192.0.2.1", True),
+        ("2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff", True),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+        ("fe80::1%eth0", "fe80::2%eth0", True),
+        ("2001:DB8::1", "2001:db8:0:0::2", True),
+        ("", "/run/gateway.sock", True),
+        ("unknown", "\x00abstract", True),
+        ("192.0.2.1", "", False),
+        ("127.0.0.1", "::1", False),
+    ],
+)
+def test_what_counts_as_one_address(one: str, other: str, same: bool) -> None:
+    """An IPv4 address, the /64 of an IPv6 one, and everything that is no address together."""
+    assert (network_of(one) == network_of(other)) is same
+
+
+def test_the_table_of_addresses_is_bounded() -> None:
+    """The address that has not asked for longest is forgotten, and who asks all the time is not."""
+    buckets = AddressBuckets(once(1.0), room=3)
+    often = buckets.of("192.0.2.1")
+    for number in range(2, 200):
+        buckets.of(f"192.0.2.{number}")
+        assert buckets.of("192.0.2.1") is often
+        assert len(buckets) <= 3
+    kept = buckets.of("192.0.2.199")
+    assert buckets.of("192.0.2.199") is kept
+    again = buckets.of("192.0.2.2")
+    assert buckets.of("192.0.2.2") is again
+
+
+STEPS = st.lists(st.tuples(st.floats(0, 30), st.sampled_from([ALICE, BOB])), min_size=1, max_size=200)
+
+
+@given(st.integers(1, 20), st.floats(0.01, 3600), STEPS)
+def test_no_client_ever_gets_more(max_: int, window: float, steps: list[tuple[float, str]]) -> None:
+    """Whoever asks when: each gets at most `max` and what flows in meanwhile; who waits as told gets its answer."""
+    gate = Gate(limit=(max_, window))
+    admitted: dict[str, list[float]] = {ALICE: [], BOB: []}
+    for wait, token in steps:
+        gate.now += wait
+        outcome = gate.ask(bearer(token))
+        if isinstance(outcome, Refusal):
+            seconds = int(dict(outcome.headers)[b"retry-after"])
+            assert 1 <= seconds <= window / max_ + 1
+            gate.now += seconds
+            assert isinstance(gate.ask(bearer(token)), Client)
+        admitted[token].append(gate.now)
+    for times in admitted.values():
+        for first, start in enumerate(times):
+            for last in range(first, len(times)):
+                assert last - first + 1 <= max_ + (times[last] - start) * max_ / window + 1e-6 * max_
+
+
+@given(st.lists(st.binary(max_size=40), max_size=3), st.text(max_size=40))
+def test_whatever_is_sent(authorizations: list[bytes], address: str) -> None:
+    """Any bytes and any address are refused with an answer that is one: a line of text and headers without breaks."""
+    refusal = Gate(limit=(1, 1.0)).refused(*authorizations, address=address)
+    assert refusal.status in (400, 401)
+    assert refusal.body.endswith(b"\n")
+    assert refusal.body.count(b"\n") == 1
+    assert all(value.isascii() and value.decode().isprintable() for _, value in refusal.headers)
+
+
+def test_told_once_a_second() -> None:
+    """Each reason has at most one line a second, with the client's name and never with what was sent."""
+    gate = Gate(limit=(1, 600.0))
+    gate.ask(bearer(ALICE))
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(3):
+            gate.refused(bearer("secret-secret-secret"))
+            gate.refused(bearer(ALICE))
+            gate.now += 0.4
+        gate.now += 0.2
+        gate.refused(bearer("secret-secret-secret"), address="2001:db8::1")
+    told = {"event": "request refused", "log_level": "warning"}
+    unknown = {**told, "reason": "unknown_token", "key": "clients"}
+    limited = {**told, "reason": "rate_limit", "client": "alice", "key": "server.rate_limit"}
+    assert lines == [
+        {**unknown, "address": "192.0.2.1"},
+        {**limited, "address": "192.0.2.1"},
+        {**unknown, "address": "2001:db8::1"},
+    ]
+    assert gate.counted() == {("unknown_token", ""): 4, ("rate_limit", "alice"): 3}
+
+
+def test_tokens_are_not_kept() -> None:
+    """No token stands in anything that the admission holds, nor in how the profile looks."""
+    gate = Gate()
+    assert ALICE not in repr(gate.profile)
+    assert ALICE not in repr(vars(gate.admission))
+    assert ALICE.encode() not in b"".join(vars(gate.admission)["_known"])
+
+
+def test_who_owns_private_answers() -> None:
+    """A named client keeps its answers with another token; without a name they are those of a credential."""
+    assert caller_of(Client("alice"), "Bearer a") == caller_of(Client("alice"), "Bearer b") == "client:alice"
+    assert caller_of(ANYONE, "") == ""
+    assert caller_of(ANYONE, "Bearer a") != caller_of(ANYONE, "Bearer b")
+    assert len(caller_of(ANYONE, "Bearer a")) == 24
+
+
+async def asked(scope: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The scopes that came through the check, and what it sent."""
+    through: list[dict[str, Any]] = []
+    sent: list[dict[str, Any]] = []
+
+    async def app(scope: Any, _receive: Any, _send: Any) -> None:
+        through.append(scope)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        raise AssertionError("nothing is read of a request that is refused")
+
+    check = AdmissionCheck(cast("Any", app), Gate(limit=(1, 60.0)).admission)
+    await check(cast("Any", scope), receive, cast("Any", send))
+    return through, sent
+
+
+@pytest.mark.parametrize("client", [("192.0.2.1", 1234), None])
+async def test_admitted_over_asgi(client: tuple[str, int] | None) -> None:
+    """The application learns who asks, and nothing is sent in its place."""
+    scope = {"type": "http", "headers": [(b"authorization", bearer(ALICE))], "client": client}
+    through, sent = await asked(scope)
+    assert through == [{**scope, CLIENT: Client("alice")}]
+    assert CLIENT not in scope
+    assert sent == []
+
+
+async def test_refused_over_asgi() -> None:
+    """The application is not run, and the answer is whole."""
+    through, sent = await asked({"type": "http", "headers": [(b"accept", b"*/*")], "client": ("192.0.2.1", 1)})
+    assert through == []
+    assert (sent[0]["status"], sent[1]["body"]) == (401, NO_TOKEN)
+    assert dict(sent[0]["headers"]) == {
+        b"content-type": b"text/plain; charset=utf-8",
+        b"content-length": str(len(NO_TOKEN)).encode(),
+        b"www-authenticate": b'Bearer realm="gateway"',
+    }
+
+
+@pytest.mark.parametrize("kind", ["lifespan", "websocket"])
+async def test_what_is_no_request(kind: str) -> None:
+    """What asks for nothing is passed on."""
+    scope: dict[str, Any] = {"type": kind, "headers": [], "client": None}
+    assert await asked(scope) == ([scope], [])
