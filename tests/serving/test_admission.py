@@ -5,8 +5,10 @@ from typing import Any, Literal, cast
 
 import pytest
 import structlog
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
+from trio.testing import MockClock
 
 from gateway.profile.clients import Client as Known
 from gateway.profile.profile import Profile
@@ -309,7 +311,12 @@ def test_who_owns_private_answers() -> None:
     assert len(caller_of(ANYONE, "Bearer a")) == 24
 
 
-async def asked(scope: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+REQUEST = {"type": "http", "http_version": "1.1", "headers": [(b"accept", b"*/*")], "client": ("192.0.2.1", 1)}
+
+
+async def asked(
+    scope: dict[str, Any], *body: bytes, ends: bool = True
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The scopes that came through the check, and what it sent."""
     through: list[dict[str, Any]] = []
     sent: list[dict[str, Any]] = []
@@ -320,8 +327,12 @@ async def asked(scope: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[
     async def send(message: Any) -> None:
         sent.append(message)
 
+    chunks = list(body)
+
     async def receive() -> Any:
-        raise AssertionError("nothing is read of a request that is refused")
+        if not chunks and not ends:
+            await trio.sleep_forever()
+        return {"type": "http.request", "body": chunks.pop(0) if chunks else b"", "more_body": bool(chunks) or not ends}
 
     check = AdmissionCheck(cast("Any", app), Gate(limit=(1, 60.0)).admission)
     await check(cast("Any", scope), receive, cast("Any", send))
@@ -331,7 +342,7 @@ async def asked(scope: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[
 @pytest.mark.parametrize("client", [("192.0.2.1", 1234), None])
 async def test_admitted_over_asgi(client: tuple[str, int] | None) -> None:
     """The application learns who asks, and nothing is sent in its place."""
-    scope = {"type": "http", "headers": [(b"authorization", bearer(ALICE))], "client": client}
+    scope = {**REQUEST, "headers": [(b"authorization", bearer(ALICE))], "client": client}
     through, sent = await asked(scope)
     assert through == [{**scope, CLIENT: Client("alice")}]
     assert CLIENT not in scope
@@ -340,7 +351,7 @@ async def test_admitted_over_asgi(client: tuple[str, int] | None) -> None:
 
 async def test_refused_over_asgi() -> None:
     """The application is not run, and the answer is whole."""
-    through, sent = await asked({"type": "http", "headers": [(b"accept", b"*/*")], "client": ("192.0.2.1", 1)})
+    through, sent = await asked(REQUEST, b"{", b"}")
     assert through == []
     assert (sent[0]["status"], sent[1]["body"]) == (401, NO_TOKEN)
     assert dict(sent[0]["headers"]) == {
@@ -348,6 +359,40 @@ async def test_refused_over_asgi() -> None:
         b"content-length": str(len(NO_TOKEN)).encode(),
         b"www-authenticate": b'Bearer realm="gateway"',
     }
+
+
+@pytest.mark.parametrize(
+    ("version", "body", "ends", "told"),
+    [
+        ("1.1", [b"x" * 1000] * 60, True, False),
+        ("1.1", [b"x" * 1000] * 70, True, True),
+        ("1.1", [b"x"], False, True),
+        ("1.1", [], False, True),
+        ("2", [], False, False),
+    ],
+)
+async def test_a_refused_request_is_read_to_its_end(
+    version: str, body: list[bytes], ends: bool, told: bool, autojump_clock: MockClock
+) -> None:
+    """Its connection can be used again then; where that takes too long, the client is told that it can't."""
+    _, sent = await asked({**REQUEST, "http_version": version}, *body, ends=ends)
+    assert sent[0]["status"] == 401
+    assert ((b"connection", b"close") in sent[0]["headers"]) is told
+
+
+async def test_a_client_that_leaves() -> None:
+    """One that has gone away before its request ended is not waited for."""
+    check = AdmissionCheck(cast("Any", None), Gate().admission)
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await check(cast("Any", REQUEST), receive, cast("Any", send))
+    assert sent[0]["status"] == 401
 
 
 @pytest.mark.parametrize("kind", ["lifespan", "websocket"])
