@@ -10,7 +10,7 @@ from gateway.profile.upstreams.policies import RateLimit
 from gateway.upstream.policies.rate import Bucket
 
 ROOM = 10_000
-"""Addresses that are remembered, of some 300 bytes each; one more forgets the one that has not asked for longest."""
+"""Addresses that are remembered, of some 500 bytes each; one more forgets the one that has not asked for longest."""
 
 
 class AddressBuckets:

@@ -311,15 +311,14 @@ def test_who_owns_private_answers() -> None:
     assert len(caller_of(ANYONE, "Bearer a")) == 24
 
 
+Messages = list[dict[str, Any]]
 REQUEST = {"type": "http", "http_version": "1.1", "headers": [(b"accept", b"*/*")], "client": ("192.0.2.1", 1)}
 
 
-async def asked(
-    scope: dict[str, Any], *body: bytes, ends: bool = True
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+async def asked(scope: dict[str, Any], *body: bytes, ends: bool = True) -> tuple[Messages, Messages]:
     """The scopes that came through the check, and what it sent."""
-    through: list[dict[str, Any]] = []
-    sent: list[dict[str, Any]] = []
+    through: Messages = []
+    sent: Messages = []
 
     async def app(scope: Any, _receive: Any, _send: Any) -> None:
         through.append(scope)
