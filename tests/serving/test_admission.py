@@ -1,67 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, cast
-
 import pytest
 import structlog
-import trio
 from hypothesis import given
 from hypothesis import strategies as st
-from trio.testing import MockClock
 
 from gateway.profile.clients import Client as Known
-from gateway.profile.profile import Profile
-from gateway.profile.serving import Server
-from gateway.profile.upstreams.policies import RateLimit
-from gateway.serving.address_buckets import AddressBuckets, network_of
-from gateway.serving.admission import ANYONE, CLIENT, Admission, Client, Refusal, caller_of
-from gateway.serving.admission_check import AdmissionCheck
-from gateway.telemetry.telemetry import Telemetry
-
-ALICE = "alice-0123456789"
-BOB = "bob~0123+456/789=="
-NO_TOKEN = b"Only known clients are answered: send Authorization: Bearer TOKEN (server.authentication)\n"
-
-
-def once(window: float) -> RateLimit:
-    return RateLimit.model_construct(max=1, window=window)
-
-
-class Gate:
-    """An admission with a clock that stands until it is moved."""
-
-    def __init__(
-        self,
-        *,
-        authentication: Literal["none", "bearer"] = "bearer",
-        limit: tuple[int, float] | None = None,
-        clients: Mapping[str, Known] | None = None,
-        name: str = "gateway",
-    ) -> None:
-        known = {"alice": Known(token=ALICE), "bob": Known(token=BOB)} if clients is None else clients
-        rate = RateLimit.model_construct(max=limit[0], window=limit[1]) if limit is not None else None
-        self.now = 1000.0
-        self.telemetry = Telemetry()
-        self.profile = Profile(
-            server=Server(authentication=authentication, name=name, rate_limit=rate), clients=dict(known)
-        )
-        self.admission = Admission(self.profile, self.telemetry, lambda: self.now)
-
-    def ask(self, *authorizations: bytes, address: str = "192.0.2.1") -> Client | Refusal:
-        return self.admission.admit(authorizations, address)
-
-    def refused(self, *authorizations: bytes, address: str = "192.0.2.1") -> Refusal:
-        refusal = self.ask(*authorizations, address=address)
-        assert isinstance(refusal, Refusal)
-        return refusal
-
-    def counted(self) -> dict[tuple[str, ...], float]:
-        return cast("dict[tuple[str, ...], float]", dict(self.telemetry.refusals.metric().samples))
-
-
-def bearer(token: str, scheme: str = "Bearer") -> bytes:
-    return f"{scheme} {token}".encode("latin-1")
+from gateway.serving.admission import ANYONE, Client, Refusal, caller_of
+from tests.serving.gate import ALICE, BOB, NO_TOKEN, Gate, bearer, once
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR"])
@@ -206,40 +152,6 @@ def test_a_limit_for_each_address() -> None:
     assert gate.counted() == {("rate_limit", ""): 1}
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("192.0.2.1", "192.0.2.2", False),
-        ("192.0.2.1", "::ffff:192.0.2.1", True),
-        ("2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff", True),
-        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
-        ("fe80::1%eth0", "fe80::2%eth0", True),
-        ("2001:DB8::1", "2001:db8:0:0::2", True),
-        ("", "/run/gateway.sock", True),
-        ("unknown", "\x00abstract", True),
-        ("192.0.2.1", "", False),
-        ("127.0.0.1", "::1", False),
-    ],
-)
-def test_what_counts_as_one_address(one: str, other: str, same: bool) -> None:
-    """An IPv4 address, the /64 of an IPv6 one, and everything that is no address together."""
-    assert (network_of(one) == network_of(other)) is same
-
-
-def test_the_table_of_addresses_is_bounded() -> None:
-    """The address that has not asked for longest is forgotten, and who asks all the time is not."""
-    buckets = AddressBuckets(once(1.0), room=3)
-    often = buckets.of("192.0.2.1")
-    for number in range(2, 200):
-        buckets.of(f"192.0.2.{number}")
-        assert buckets.of("192.0.2.1") is often
-        assert len(buckets) <= 3
-    kept = buckets.of("192.0.2.199")
-    assert buckets.of("192.0.2.199") is kept
-    again = buckets.of("192.0.2.2")
-    assert buckets.of("192.0.2.2") is again
-
-
 STEPS = st.lists(st.tuples(st.floats(0, 30), st.sampled_from([ALICE, BOB])), min_size=1, max_size=200)
 
 
@@ -309,93 +221,3 @@ def test_who_owns_private_answers() -> None:
     assert caller_of(ANYONE, "") == ""
     assert caller_of(ANYONE, "Bearer a") != caller_of(ANYONE, "Bearer b")
     assert len(caller_of(ANYONE, "Bearer a")) == 24
-
-
-Messages = list[dict[str, Any]]
-REQUEST = {"type": "http", "http_version": "1.1", "headers": [(b"accept", b"*/*")], "client": ("192.0.2.1", 1)}
-
-
-async def asked(scope: dict[str, Any], *body: bytes, ends: bool = True) -> tuple[Messages, Messages]:
-    """The scopes that came through the check, and what it sent."""
-    through: Messages = []
-    sent: Messages = []
-
-    async def app(scope: Any, _receive: Any, _send: Any) -> None:
-        through.append(scope)
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    chunks = list(body)
-
-    async def receive() -> Any:
-        if not chunks and not ends:
-            await trio.sleep_forever()
-        return {"type": "http.request", "body": chunks.pop(0) if chunks else b"", "more_body": bool(chunks) or not ends}
-
-    check = AdmissionCheck(cast("Any", app), Gate(limit=(1, 60.0)).admission)
-    await check(cast("Any", scope), receive, cast("Any", send))
-    return through, sent
-
-
-@pytest.mark.parametrize("client", [("192.0.2.1", 1234), None])
-async def test_admitted_over_asgi(client: tuple[str, int] | None) -> None:
-    """The application learns who asks, and nothing is sent in its place."""
-    scope = {**REQUEST, "headers": [(b"authorization", bearer(ALICE))], "client": client}
-    through, sent = await asked(scope)
-    assert through == [{**scope, CLIENT: Client("alice")}]
-    assert CLIENT not in scope
-    assert sent == []
-
-
-async def test_refused_over_asgi() -> None:
-    """The application is not run, and the answer is whole."""
-    through, sent = await asked(REQUEST, b"{", b"}")
-    assert through == []
-    assert (sent[0]["status"], sent[1]["body"]) == (401, NO_TOKEN)
-    assert dict(sent[0]["headers"]) == {
-        b"content-type": b"text/plain; charset=utf-8",
-        b"content-length": str(len(NO_TOKEN)).encode(),
-        b"www-authenticate": b'Bearer realm="gateway"',
-    }
-
-
-@pytest.mark.parametrize(
-    ("version", "body", "ends", "told"),
-    [
-        ("1.1", [b"x" * 1000] * 60, True, False),
-        ("1.1", [b"x" * 1000] * 70, True, True),
-        ("1.1", [b"x"], False, True),
-        ("1.1", [], False, True),
-        ("2", [], False, False),
-    ],
-)
-async def test_a_refused_request_is_read_to_its_end(
-    version: str, body: list[bytes], ends: bool, told: bool, autojump_clock: MockClock
-) -> None:
-    """Its connection can be used again then; where that takes too long, the client is told that it can't."""
-    _, sent = await asked({**REQUEST, "http_version": version}, *body, ends=ends)
-    assert sent[0]["status"] == 401
-    assert ((b"connection", b"close") in sent[0]["headers"]) is told
-
-
-async def test_a_client_that_leaves() -> None:
-    """One that has gone away before its request ended is not waited for."""
-    check = AdmissionCheck(cast("Any", None), Gate().admission)
-    sent: list[Any] = []
-
-    async def receive() -> Any:
-        return {"type": "http.disconnect"}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    await check(cast("Any", REQUEST), receive, cast("Any", send))
-    assert sent[0]["status"] == 401
-
-
-@pytest.mark.parametrize("kind", ["lifespan", "websocket"])
-async def test_what_is_no_request(kind: str) -> None:
-    """What asks for nothing is passed on."""
-    scope: dict[str, Any] = {"type": kind, "headers": [], "client": None}
-    assert await asked(scope) == ([scope], [])

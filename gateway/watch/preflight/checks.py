@@ -209,7 +209,7 @@ def _of_clients(profile: Profile, public: Sequence[str]) -> Point:
         found = f"tokens cross the network to {public[0]} unencrypted"
         remedy = "let a proxy in front speak TLS, and bind to 127.0.0.1"
         return warned("authentication", found, remedy, "server", "bind")
-    found = f"who asks needs a token of one of {len(profile.clients)} clients"
+    found = f"clients that may ask, by their tokens: {len(profile.clients)}"
     return passed("authentication", found, "server", "authentication")
 
 

@@ -57,7 +57,7 @@ def the_point(check: Check, folder: Path, text: str) -> Point:
         (checks.error_handling, "", "retries within a budget, breakers, and old answers that stand in"),
         (checks.logging, 'logging.format = "json"', "json, from info on"),
         (checks.authentication, "", "only this machine reaches it; a proxy in front decides who else"),
-        (checks.authentication, BEARER + CLIENTS, "who asks needs a token of one of 2 clients"),
+        (checks.authentication, BEARER + CLIENTS, "clients that may ask, by their tokens: 2"),
     ],
 )
 def test_a_point_that_passes(check: Check, text: str, found: str, tmp_path: Path) -> None:
