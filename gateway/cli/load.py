@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +19,7 @@ from rich.console import Console
 
 from gateway.atomic import write_atomically
 from gateway.cli.load_output import page, show_progress, tables
-from gateway.cli.options import DEFAULT_PROFILE, Overrides, ProfileName
+from gateway.cli.options import DEFAULT_PROFILE, Headers, Overrides, ProfileName, headers_of
 from gateway.cli.run import FAILED, INTERRUPTED, cancel_on_signal, run
 from gateway.cli.run import load as load_profile
 from gateway.errors import GatewayError
@@ -66,9 +66,7 @@ def load(
     warm_up: Annotated[str | None, Parameter(help="load.warm_up")] = None,
     timeout: Annotated[str | None, Parameter(help="load.timeout")] = None,
     era: Annotated[Literal["auto", "modern", "handshake"] | None, Parameter(help="load.era")] = None,
-    header: Annotated[
-        tuple[str, ...], Parameter(negative="", help="NAME=VALUE, sent with each request. Can be repeated.")
-    ] = (),
+    header: Headers = (),
     ca: Annotated[Path | None, Parameter(help="The certificates to trust for https, in PEM.")] = None,
     json: Annotated[bool, Parameter(negative="", help="Print the result as JSON.")] = False,
     report: Annotated[Path | None, Parameter(help="Write it there as JSON, for gateway check --preflight.")] = None,
@@ -96,7 +94,7 @@ def load(
         "era": era,
     }
     overrides = [f"load.{key}={value}" for key, value in said.items() if value is not None]
-    where = _Where(url, command, _headers(header), ca, json, _file(report), _file(html))
+    where = _Where(url, command, headers_of(header), ca, json, _file(report), _file(html))
     return run(partial(_load, load_profile(profile, (*set_, *overrides)).profile, where))
 
 
@@ -193,16 +191,6 @@ def _allow_descriptors(connections: int) -> None:
             f"{connections} connections need {needed} file descriptors, and {hard} are allowed (ulimit -n)"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
-
-
-def _headers(said: Sequence[str]) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for one in said:
-        name, equals, value = one.partition("=")
-        if not equals or not name or not (name + value).isascii() or not (name + value).isprintable() or ":" in name:
-            raise GatewayError(f"--header: expected NAME=VALUE in plain ASCII, found {name!r}")
-        headers[name] = value
-    return headers
 
 
 def _file(path: Path | None) -> Path | None:

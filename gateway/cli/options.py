@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from cyclopts import Parameter
+
+from gateway.errors import GatewayError
 
 DEFAULT_PROFILE = "development"
 """What runs where nobody chose: the profile that suits a machine that somebody sits at."""
@@ -30,3 +33,19 @@ Overrides = Annotated[
     ),
 ]
 """`--set KEY=VALUE`, any number of times."""
+
+Headers = Annotated[
+    tuple[str, ...], Parameter(negative="", help="NAME=VALUE, sent with each request. Can be repeated.")
+]
+"""`--header NAME=VALUE`, any number of times."""
+
+
+def headers_of(said: Sequence[str]) -> dict[str, str]:
+    """The headers that `--header` names; raises GatewayError for what is none."""
+    headers: dict[str, str] = {}
+    for one in said:
+        name, equals, value = one.partition("=")
+        if not equals or not name or not (name + value).isascii() or not (name + value).isprintable() or ":" in name:
+            raise GatewayError(f"--header: expected NAME=VALUE in plain ASCII, found {name!r}")
+        headers[name] = value
+    return headers

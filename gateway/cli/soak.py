@@ -16,7 +16,7 @@ from rich.console import Console
 
 from gateway.atomic import write_atomically
 from gateway.cli.admin import Admin, Url, open_running
-from gateway.cli.options import DEFAULT_PROFILE, Overrides, ProfileName
+from gateway.cli.options import DEFAULT_PROFILE, Headers, Overrides, ProfileName, headers_of
 from gateway.cli.run import FAILED, load, run, writable
 from gateway.profile.profile import Profile
 from gateway.serving.hosts import reachable
@@ -51,6 +51,7 @@ def soak(
         float, Parameter(help="MB a minute that memory may grow by.", validator=validators.Number(gt=0))
     ] = 0.5,
     report: Annotated[Path | None, Parameter(help="Write the result there, as JSON.")] = None,
+    header: Headers = (),
     profile: ProfileName = DEFAULT_PROFILE,
     set_: Overrides = (),
     url: Url = None,
@@ -64,13 +65,14 @@ def soak(
     """
     about = load(profile, set_).profile
     address = mcp or f"http://{reachable(about.server.bind[0])}{about.server.path}"
-    return run(partial(_soak, about, url, address, minutes, connections, pause, growth, report))
+    return run(partial(_soak, about, url, address, headers_of(header), minutes, connections, pause, growth, report))
 
 
 async def _soak(
     profile: Profile,
     url: str | None,
     address: str,
+    headers: Mapping[str, str],
     minutes: float,
     connections: int,
     pause: float,
@@ -79,7 +81,8 @@ async def _soak(
 ) -> int:
     writable(report)
     async with open_running(profile, url) as admin:
-        mixed = MixedLoad(address, calls_of(await listed(address), list(warm_calls(profile.warm))), connections, pause)
+        calls = calls_of(await listed(address, headers), list(warm_calls(profile.warm)))
+        mixed = MixedLoad(address, calls, connections, pause, headers)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(mixed.run)
             seen = await _look(admin, minutes * 60)

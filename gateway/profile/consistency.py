@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from gateway.profile.addresses import host
 from gateway.profile.budget import budget_contradictions
+from gateway.profile.client_faults import client_contradictions
 from gateway.profile.faults import Contradiction, did_you_mean
 from gateway.profile.federated import may_be_federated
 from gateway.profile.politeness import upstream_contradictions
@@ -21,6 +22,7 @@ def contradictions(profile: Profile) -> tuple[Contradiction, ...]:
     """Every contradiction in a valid profile, in the order of its sections."""
     return (
         *_listeners(profile),
+        *client_contradictions(profile),
         *_tiers(profile),
         *_strategies(profile),
         *upstream_contradictions(profile),

@@ -71,7 +71,8 @@ def load_profile(
     root, misplaced = override(root, environ, overrides)
     root, unfilled = interpolate(root, environ)
     root, undefined = with_defaults(root)
-    profile, findings = _check(root, [*unfilled, *_exposed(root)], complete=not lineage.faults)
+    exposed = (finding for finding in _exposed(root) if not _within(finding, unfilled))
+    profile, findings = _check(root, [*unfilled, *exposed], complete=not lineage.faults)
     findings += undefined if not lineage.faults else []
     placed = (place_fault(root, finding) for finding in findings)
     faults = _once([*lineage.faults, *misplaced, *placed], [source.name for source in lineage.sources])
@@ -104,7 +105,8 @@ def _check(root: Node, unfilled: Sequence[Finding], *, complete: bool) -> tuple[
 def _exposed(root: Node) -> Iterator[Finding]:
     """Credentials where others can see them (addresses, commands), and secrets that are no credentials."""
     for path, node in walk(root):
-        if path[:1] == ("upstreams",) and path[2:3] == ("auth",) and path[3:] and path[3] in SECRETS:
+        of_upstream = path[:1] == ("upstreams",) and path[2:3] == ("auth",) and path[3:] and path[3] in SECRETS
+        if of_upstream or (path[:1] == ("clients",) and path[2:] == ("token",)):
             yield from _secret(path, node)
         if not path or node.written is None or "${credential:" not in node.written:
             continue

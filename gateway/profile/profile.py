@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.profile.alerts import Alerts, Notifications
+from gateway.profile.clients import Client
 from gateway.profile.federation import Federation
 from gateway.profile.load import Load
 from gateway.profile.offers import Prompt, Resource
@@ -25,6 +26,8 @@ class Profile(Section):
     """MCP over HTTP."""
     admin: Admin = Admin()
     """Health and administration."""
+    clients: dict[Name, Client] = {}
+    """Who may ask, by name."""
     logging: Logging = Logging()
     """What is written to stderr."""
     cache: Cache = Cache()

@@ -11,6 +11,7 @@ import jsonschema_rs
 from gateway.profile.addresses import clashes
 from gateway.profile.alert_faults import alert_faults
 from gateway.profile.budget import budget_findings
+from gateway.profile.client_faults import client_faults
 from gateway.profile.faults import Finding, did_you_mean, shown
 from gateway.profile.federated import federation_faults
 from gateway.profile.fetch import Fetch
@@ -58,6 +59,7 @@ def broken_references(profile: Profile, declared: Declared) -> tuple[Finding, ..
         findings += _upstream(("upstreams", name), upstream)
         if isinstance(upstream, SearchUpstream):
             findings += _search(("upstreams", name), upstream, profile, declared)
+    findings += client_faults(profile)
     findings += alert_faults(profile)
     findings += offer_faults(profile, declared.tools)
     findings += federation_faults(profile, declared.strategies)

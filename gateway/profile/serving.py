@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 
 from gateway.profile.section import Section, expected, matching
 from gateway.profile.units import Duration, Ratio, Size
+from gateway.profile.upstreams.policies import RateLimit
 
 
 def _bind(value: str) -> str:
@@ -65,6 +66,10 @@ class Server(Section):
     """`Host` values to answer beside the bound addresses and localhost: "example.org" or "example.org:8080"."""
     allowed_origins: tuple[str, ...] = Field(default=(), strict=False)
     """`Origin` values of browsers to answer, such as "https://app.example.org"; localhost on any port is always one."""
+    authentication: Literal["none", "bearer"] = "none"
+    """`bearer`: only those of `[clients]` are answered, by their tokens; `none`: whoever reaches the server is."""
+    rate_limit: RateLimit | None = None
+    """How often each client may ask: one of `[clients]`, else an address (IPv6: its /64); without it, at any rate."""
     response: Literal["json", "stream"] = "json"
     """How an answer is sent: one JSON body, or an event stream."""
     list_ttl: Duration = 60.0

@@ -20,8 +20,11 @@ from gateway.profile.profile import Profile
 from gateway.profile.upstreams.policies import Politeness
 from gateway.profile.upstreams.search import SearchUpstream
 from gateway.serving.admin.site import build_site
+from gateway.serving.admission import Admission
+from gateway.serving.admission_check import AdmissionCheck
 from gateway.serving.direct.answers import Answers
 from gateway.serving.direct.asking import AskSdk
+from gateway.serving.front.connection import Handling
 from gateway.serving.front.front import Front
 from gateway.serving.front.handover import Hypercorn
 from gateway.serving.front.head import Heads
@@ -83,18 +86,20 @@ async def serve_http(
         max_request_body_size=section.max_body_size,
     )
     mcp = cast("ASGIFramework", manager.asgi_app)
+    admission = Admission(gateway.profile, gateway.watching.telemetry)
+    site_of_mcp = _at(section.path, within_traces(mcp) if tracing() else mcp)
     endpoint = HostCheck(
-        _at(section.path, within_traces(mcp) if tracing() else mcp),
+        cast("ASGIFramework", AdmissionCheck(site_of_mcp, admission)) if admission.needed else site_of_mcp,
         listening.mcp_addresses,
         section.allowed_hosts,
         section.allowed_origins,
     )
+    heads = Heads(section, lambda headers: endpoint.refusal(headers) is None)
+    answers = Answers(gateway, AskSdk(manager.asgi_app, section.path))
     front = Front(
-        section,
-        Heads(section, lambda headers: endpoint.refusal(headers) is None),
-        Answers(gateway, AskSdk(manager.asgi_app, section.path)),
+        Handling(section, heads, admission, answers),
         Hypercorn(cast("ASGIFramework", endpoint), _config(gateway.profile)),
-        gateway.pipeline.telemetry.connections,
+        gateway.watching.telemetry.connections,
     )
     site = HostCheck(
         build_site(gateway, stop),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
@@ -18,6 +17,7 @@ from gateway import __version__
 from gateway.assembly import Gateway
 from gateway.catalogue.federated import Asking
 from gateway.errors import GatewayError, ToolError, UnknownPrompt, UnknownResource, UnknownTool
+from gateway.serving.admission import ANYONE, CLIENT, caller_of
 from gateway.serving.channel import ClientChannel
 from gateway.serving.listings import LISTS, Listings
 from gateway.serving.notify import Notifier
@@ -156,9 +156,7 @@ class _Translated:
 
 
 def _caller(request: Request | None) -> str:
-    """Who asks, for strategies whose answers are private: whoever holds this credential; over stdio, the one client.
-
-    It is a hash, since it stands in keys. Whether the credential is good is for whatever stands in front to say.
-    """
-    credential = request.headers.get("authorization", "") if request is not None else ""
-    return hashlib.blake2b(credential.encode(), digest_size=12).hexdigest() if credential else ""
+    """Who asks, for strategies whose answers are private; over stdio, the one client."""
+    if request is None:
+        return ""
+    return caller_of(request.scope.get(CLIENT, ANYONE), request.headers.get("authorization", ""))

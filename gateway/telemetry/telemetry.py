@@ -43,6 +43,12 @@ class Telemetry:
             "Connections to MCP: `event` is opened, closed, handed_over (to hypercorn) or timed_out",
             "event",
         )
+        self.refusals = Counts(
+            "gateway_refusals",
+            "Requests over HTTP that were refused before anything ran: `reason` is no_token, unknown_token, "
+            "several_tokens or rate_limit, `client` the profile's name of who asked, where it has one",
+            *("reason", "client"),
+        )
         self.misses = MissShapes()
         self.actions = Counts("gateway_monitor_actions", "What monitors did about it", "monitor", "action")
 
@@ -69,8 +75,8 @@ class Telemetry:
     def metrics(self) -> list[Metric]:
         """All families, as they are told."""
         families = (self.requests, self.tiers, self.upstreams, self.selects, self.serialises, self.lag)
-        counted = self.restarts, self.actions, self.connections
-        return [*(family.metric() for family in families), *(family.metric() for family in counted)]
+        counts = (self.refusals, self.restarts, self.actions, self.connections)
+        return [*(family.metric() for family in families), *(family.metric() for family in counts)]
 
 
 class Asked:

@@ -8,7 +8,7 @@ from functools import partial
 import orjson
 
 from gateway.assembly import Gateway
-from gateway.serving.direct.calls import Calls
+from gateway.serving.direct.calls import Call, Calls
 from gateway.serving.direct.constants import Ask, Constants
 from gateway.serving.direct.envelope import Envelope, Reply
 from gateway.serving.direct.message import parse
@@ -18,6 +18,9 @@ from gateway.telemetry.tracing import tracing
 
 Waiting = Callable[[], Awaitable[Reply | None]]
 """Makes an answer that has to be waited for; None is that the SDK has to make it after all."""
+
+Recognised = Callable[[Envelope], Reply | Waiting]
+"""Answers a request that was recognised, on behalf of the caller that the envelope names."""
 
 _INITIALIZED = (
     {"jsonrpc": "2.0", "method": "notifications/initialized"},
@@ -34,19 +37,25 @@ class Answers:
         self._calls = Calls(gateway, Wire(gateway.profile.server), metas)
         self._constants = Constants(gateway, metas, ask)
 
-    def to(self, body: bytes, envelope: Envelope) -> Reply | Waiting | None:
-        """The answer to `body`, or how to wait for it; None where it is for the SDK."""
+    def recognise(self, body: bytes, envelope: Envelope) -> Recognised | None:
+        """The way to the answer to `body`; None where that is for the SDK. Nothing is done or counted yet."""
         message = parse(body)
         if message is None:
-            return _ACCEPTED if not envelope.modern and _is_initialized(body) else None
+            return _accepted if not envelope.modern and _is_initialized(body) else None
         if message.method != "tools/call":
-            return None if tracing() else self._constants.answer(message, envelope)
+            key = None if tracing() else self._constants.recognise(message, envelope)
+            return None if key is None else partial(self._constants.answer, key, message)
         if envelope.routed and envelope.modern and envelope.method != "tools/call":
             return None
-        call = self._calls.accept(message, envelope)
-        if call is None:
-            return None
-        return self._calls.hit(call) or partial(self._calls.answer, call)
+        call = self._calls.recognise(message, envelope)
+        return None if call is None else partial(self._called, call)
+
+    def _called(self, call: Call, envelope: Envelope) -> Reply | Waiting:
+        return self._calls.hit(call, envelope) or partial(self._calls.answer, call, envelope)
+
+
+def _accepted(_: Envelope) -> Reply:
+    return _ACCEPTED
 
 
 def _is_initialized(body: bytes) -> bool:

@@ -38,18 +38,15 @@ HEADER = "x-mcp-header"
 
 
 class Call:
-    """A call that is as it should be, to be answered by `Calls.answer`."""
+    """A call that is as it should be."""
 
-    __slots__ = ("arguments", "envelope", "message", "meta", "tool")
+    __slots__ = ("arguments", "id", "meta", "tool")
 
-    def __init__(
-        self, tool: Tool, arguments: dict[str, Any] | None, meta: dict[str, Any], message: Message, envelope: Envelope
-    ) -> None:
+    def __init__(self, id_: int | str, tool: Tool, arguments: dict[str, Any] | None, meta: dict[str, Any]) -> None:
+        self.id = id_
         self.tool = tool
         self.arguments = arguments
         self.meta = meta
-        self.message = message
-        self.envelope = envelope
 
 
 class Calls:
@@ -69,7 +66,7 @@ class Calls:
         }
         self._keys: dict[tuple[str, str, bytes], str] = {}
 
-    def accept(self, message: Message, envelope: Envelope) -> Call | None:
+    def recognise(self, message: Message, envelope: Envelope) -> Call | None:
         """The call that `message` is; None where it is for the SDK."""
         params = message.params
         if params is None or not _PARAMS.issuperset(params):
@@ -86,15 +83,15 @@ class Calls:
             return None
         if envelope.routed and envelope.modern and envelope.name != name:
             return None
-        return Call(tool, arguments, meta, message, envelope)
+        return Call(message.id, tool, arguments, meta)
 
-    def hit(self, call: Call) -> Reply | None:
+    def hit(self, call: Call, envelope: Envelope) -> Reply | None:
         """The answer, where memory has a fresh one; None where `answer` has to make it. Nothing is counted then."""
         memory, tool = self._memory, call.tool
         if memory is None or not tool.cached or PROVENANCE in call.meta or tracing():
             return None
         began = perf_counter()
-        key = self._key(tool, call.arguments, call.envelope.caller)
+        key = self._key(tool, call.arguments, envelope.caller)
         slot = memory.held(key) if key is not None else None
         if slot is None or key is None:
             return None
@@ -102,7 +99,7 @@ class Calls:
         entry = slot.entry
         if now >= slot.fresh_here_until or entry.stored_at > now + CLOCK_TOLERANCE:
             return None
-        modern = call.envelope.modern
+        modern = envelope.modern
         forms = slot.made
         form = forms.get(modern) if type(forms) is dict else None
         if form is None:
@@ -112,27 +109,25 @@ class Calls:
         found = perf_counter()
         memory.use(slot, now)
         self._record_read(found - began)
-        reply = self._filled(memory, slot, form, call, now)
+        reply = self._filled(memory, slot, form, call.id, envelope, now)
         self._requests.ended("tool", tool.name, tool.policy.name, "memory", "hit", perf_counter() - began)
         return reply
 
-    async def answer(self, call: Call) -> Reply:
+    async def answer(self, call: Call, envelope: Envelope) -> Reply:
         """The answer, whatever it takes. Cancelling stops the waiting; an answer to be kept is still made."""
         if not tracing():
-            return await self._answer(call)
-        trace = {**call.envelope.trace, **call.meta}
+            return await self._answer(call, envelope)
+        trace = {**envelope.trace, **call.meta}
         about = {"method": "tools/call", "name": call.tool.name}
         with within_context_of(trace), span(f"tools/call {call.tool.name}", "server", **about):
-            return await self._answer(call)
+            return await self._answer(call, envelope)
 
-    async def _answer(self, call: Call) -> Reply:
-        tool, modern, id_ = call.tool, call.envelope.modern, call.message.id
+    async def _answer(self, call: Call, envelope: Envelope) -> Reply:
+        tool, modern, id_ = call.tool, envelope.modern, call.id
         strategy = tool.policy.name if tool.cached else ""
         try:
             with self._requests.watching("tool", tool.name, strategy=strategy) as ending:
-                result = await self._catalogue.call(
-                    tool.name, call.arguments, caller=call.envelope.caller, meta=call.meta
-                )
+                result = await self._catalogue.call(tool.name, call.arguments, caller=envelope.caller, meta=call.meta)
                 ending.outcome = result.outcome
                 ending.tier = result.answer.tier if result.answer is not None else ""
             body = self._wire.called(id_, orjson.loads(result.payload), modern=modern)
@@ -179,9 +174,10 @@ class Calls:
         self._attach(memory, slot, forms)
         return form
 
-    def _filled(self, memory: MemoryTier, slot: Slot, form: Form, call: Call, now: float) -> Reply:
-        envelope = call.envelope
-        beginning = form.beginning(id_bytes(call.message.id, ascii_only=envelope.modern), now)
+    def _filled(
+        self, memory: MemoryTier, slot: Slot, form: Form, id_: int | str, envelope: Envelope, now: float
+    ) -> Reply:
+        beginning = form.beginning(id_bytes(id_, ascii_only=envelope.modern), now)
         size = len(beginning) + form.end_size
         if envelope.coding is None or size < self._threshold or len(beginning) > 60_000:
             return Reply((beginning, *form.end), size)

@@ -23,7 +23,8 @@ _LONG = 2048
 """Bytes of an `initialize` that is remembered."""
 _MOST = 256
 
-_Key = tuple[str | None, str, int, bytes]
+Key = tuple[str | None, str, int, bytes]
+"""The revision, the method, the state of the catalogue, and what of the parameters matters."""
 
 
 class Ask(Protocol):
@@ -57,13 +58,10 @@ class Constants:
         self._threshold = gateway.profile.server.compression_threshold
         self._metas = metas
         self._ask = ask
-        self._said: dict[_Key, _Said] = {}
+        self._said: dict[Key, _Said] = {}
 
-    def answer(self, message: Message, envelope: Envelope) -> Reply | Callable[[], Awaitable[Reply | None]] | None:
-        """The answer, or how to wait for it the first time; None where `message` asks for something else."""
-        key = self._key(message, envelope)
-        if key is None:
-            return None
+    def answer(self, key: Key, message: Message, envelope: Envelope) -> Reply | Callable[[], Awaitable[Reply | None]]:
+        """The answer to what was recognised, or how to wait for it the first time."""
         said = self._said.get(key)
         if said is not None:
             return self._reply(said, message, envelope)
@@ -74,7 +72,8 @@ class Constants:
 
         return learn
 
-    def _key(self, message: Message, envelope: Envelope) -> _Key | None:
+    def recognise(self, message: Message, envelope: Envelope) -> Key | None:
+        """What its answer is remembered by; None where `message` asks for something else."""
         method, about = message.method, b""
         params: dict[str, Any] = message.params or {}
         if method == "initialize":
@@ -102,12 +101,12 @@ class Constants:
         # For how long the lists of other servers hold is another number with each moment.
         return kind is not None and self._catalogue.listing(kind[0]).holds == float("inf")
 
-    async def _learn(self, key: _Key, message: Message, envelope: Envelope) -> _Said | None:
+    async def _learn(self, key: Key, message: Message, envelope: Envelope) -> _Said | None:
         question: dict[str, Any] = {"jsonrpc": "2.0", "id": _ID, "method": message.method}
         if message.params is not None:
             question["params"] = message.params
         status, body = await self._ask(orjson.dumps(question), envelope)
-        if status != 200 or not body.startswith(_HEAD) or self._key(message, envelope) != key:
+        if status != 200 or not body.startswith(_HEAD) or self.recognise(message, envelope) != key:
             return None
         if len(self._said) >= _MOST:
             self._said.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
@@ -10,10 +11,11 @@ import structlog
 import trio
 
 from gateway.profile.serving import Server
-from gateway.serving.direct.answers import Waiting
+from gateway.serving.admission import ANYONE, Admission, Refusal
+from gateway.serving.direct.answers import Recognised
 from gateway.serving.direct.envelope import Envelope, Reply
 from gateway.serving.front.head import Head, Heads, Probe
-from gateway.serving.front.replies import Date, refusal, written
+from gateway.serving.front.replies import Date, refusal, refused, written
 
 log = structlog.get_logger(__name__)
 
@@ -36,8 +38,19 @@ class Phase(Enum):
 class Answering(Protocol):
     """What makes the answers."""
 
-    def to(self, body: bytes, envelope: Envelope) -> Reply | Waiting | None:
-        """The answer, or how to wait for it; None where it is for hypercorn."""
+    def recognise(self, body: bytes, envelope: Envelope) -> Recognised | None:
+        """The way to the answer; None where that is for hypercorn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handling:
+    """What requests are answered with: the same for all connections."""
+
+    section: Server
+    heads: Heads
+    admission: Admission
+    answers: Answering
+    date: Date = field(default_factory=Date)
 
 
 class HandedOver(Exception):
@@ -51,20 +64,23 @@ class HandedOver(Exception):
 class Connection:
     """Serves one socket. The deadlines are watched by `phase` and `since`; `draining` makes an answer the last."""
 
-    __slots__ = ("_answers", "_buffer", "_date", "_heads", "_section", "draining", "peer", "phase", "since", "sock")
+    __slots__ = (
+        *("_admission", "_admits", "_answers", "_buffer", "_date", "_heads", "_section"),
+        *("draining", "peer", "phase", "since", "sock"),
+    )
 
-    def __init__(
-        self, sock: socket.socket, peer: str, section: Server, heads: Heads, answers: Answering, date: Date
-    ) -> None:
+    def __init__(self, sock: socket.socket, peer: str, handling: Handling) -> None:
         self.sock = sock
         self.peer = peer
         self.phase = Phase.IDLE
         self.since = trio.current_time()
         self.draining = False
-        self._section = section
-        self._heads = heads
-        self._answers = answers
-        self._date = date
+        self._section = handling.section
+        self._heads = handling.heads
+        self._admission = handling.admission
+        self._admits = handling.admission.needed
+        self._answers = handling.answers
+        self._date = handling.date
         self._buffer = bytearray()
 
     async def serve(self) -> None:
@@ -79,23 +95,36 @@ class Connection:
                 return
             if head.envelope is None or head.length > self._section.max_body_size:
                 raise HandedOver(bytes(self._buffer))
-            if not await self._body(head.size + head.length):
+            size = head.size + head.length
+            if not await self._body(size):
                 return
             left -= 1
-            last = head.last or left <= 0
-            body = bytes(memoryview(self._buffer)[head.size : head.size + head.length])
-            reply = self._answers.to(body, head.envelope)
-            if reply is not None and not isinstance(reply, Reply):
-                self._enter(Phase.ANSWERING)
-                reply = await reply()
+            recognised = self._answers.recognise(bytes(memoryview(self._buffer)[head.size : size]), head.envelope)
+            if recognised is None:
+                raise HandedOver(bytes(self._buffer))
+            client = self._admission.admit(head.authorizations, self.peer) if self._admits else ANYONE
+            if isinstance(client, Refusal):
+                reply: Reply | Refusal | None = client
+            else:
+                reply = await self._reply(recognised, head.of_client(client, head.envelope))
             if reply is None:
                 raise HandedOver(bytes(self._buffer))
-            del self._buffer[: head.size + head.length]
-            last = last or (self.draining and not self._buffer)
-            await self._write(written(reply, self._date(), modern=head.envelope.modern, last=last))
+            del self._buffer[:size]
+            last = head.last or left <= 0 or (self.draining and not self._buffer)
+            if isinstance(reply, Refusal):
+                await self._write(refused(reply, self._date(), last=last))
+            else:
+                await self._write(written(reply, self._date(), modern=head.envelope.modern, last=last))
             if last:
                 self._shut()
                 return
+
+    async def _reply(self, recognised: Recognised, envelope: Envelope) -> Reply | None:
+        reply = recognised(envelope)
+        if isinstance(reply, Reply):
+            return reply
+        self._enter(Phase.ANSWERING)
+        return await reply()
 
     async def _head(self) -> Head | None:
         """The next head, which stays in the buffer; None when there is none."""

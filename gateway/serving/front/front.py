@@ -10,11 +10,9 @@ from contextlib import suppress
 import structlog
 import trio
 
-from gateway.profile.serving import Server
-from gateway.serving.front.connection import Answering, Connection, HandedOver, Phase
+from gateway.serving.front.connection import Connection, HandedOver, Handling, Phase
 from gateway.serving.front.handover import Hypercorn
-from gateway.serving.front.head import Heads
-from gateway.serving.front.replies import Date, refusal
+from gateway.serving.front.replies import refusal
 from gateway.telemetry.metrics import Counts
 
 log = structlog.get_logger(__name__)
@@ -33,16 +31,14 @@ _PAUSE = 0.1
 class Front:
     """Serves MCP on listening sockets until it is told to stop."""
 
-    def __init__(self, section: Server, heads: Heads, answers: Answering, hypercorn: Hypercorn, counts: Counts) -> None:
-        self._section = section
-        self._heads = heads
-        self._answers = answers
+    def __init__(self, handling: Handling, hypercorn: Hypercorn, counts: Counts) -> None:
+        self._handling = handling
         self._hypercorn = hypercorn
         self._counts = counts
-        self._date = Date()
+        self._drain_timeout = handling.section.drain_timeout
+        limits = handling.section.connections
         self._open: set[Connection] = set()
-        self._room = trio.Semaphore(section.connections.max)
-        limits = section.connections
+        self._room = trio.Semaphore(limits.max)
         self._limits = {
             Phase.IDLE: limits.idle_timeout,
             Phase.HEAD: limits.header_timeout,
@@ -67,7 +63,7 @@ class Front:
                 task_status.started()
                 await stop.wait()
                 accepting.cancel_scope.cancel()
-                connections.cancel_scope.deadline = trio.current_time() + self._section.drain_timeout
+                connections.cancel_scope.deadline = trio.current_time() + self._drain_timeout
                 for sock in listening:
                     sock.close()
                 await self._hypercorn.drain()
@@ -104,7 +100,7 @@ class Front:
 
     async def _serve(self, sock: socket.socket, peer: str) -> None:
         """One connection, which is closed in the end; nothing that happens on it reaches the others."""
-        connection = Connection(sock, peer, self._section, self._heads, self._answers, self._date)
+        connection = Connection(sock, peer, self._handling)
         self._open.add(connection)
         self._counts.add("opened")
         try:

@@ -6,15 +6,15 @@ blanks before a colon are refused, since another server on the way might see ano
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import httptools
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_MODERN_VERSION
 
 from gateway.profile.serving import Server
+from gateway.serving.admission import ANYONE, Client, caller_of
 from gateway.serving.direct.envelope import Envelope
 from gateway.serving.direct.packing import Coding
 from gateway.telemetry.tracing import tracing
@@ -50,6 +50,16 @@ class Head:
     """What is wrong with its framing; nothing more can be read from the connection then."""
     authorizations: tuple[bytes, ...] = ()
     """The values of `Authorization`."""
+    _of_clients: dict[str, Envelope] = field(default_factory=dict)
+
+    def of_client(self, client: Client, envelope: Envelope) -> Envelope:
+        """The envelope of a request that `client` was admitted with; private answers are its own."""
+        if not client.name:
+            return envelope
+        known = self._of_clients.get(client.name)
+        if known is None:
+            known = self._of_clients[client.name] = replace(envelope, caller=caller_of(client, ""))
+        return known
 
 
 class Heads:
@@ -124,14 +134,14 @@ class Heads:
         method, name = found.get(b"mcp-method"), found.get(b"mcp-name")
         if name is not None and name.startswith(b"=?"):  # it is encoded
             return None
-        credential = found.get(b"authorization", b"").decode("latin-1").encode()
+        credential = found.get(b"authorization", b"").decode("latin-1")
         trace = {key.decode(): found[key].decode("latin-1") for key in (b"traceparent", b"tracestate") if key in found}
         return Envelope(
             version,
             modern,
             method.decode("latin-1") if modern and method is not None else None,
             name.decode("latin-1") if modern and name is not None else None,
-            caller=hashlib.blake2b(credential, digest_size=12).hexdigest() if credential else "",
+            caller=caller_of(ANYONE, credential),
             coding=self._coding(found.get(b"accept-encoding", b"").decode("latin-1")),
             trace=trace if tracing() else {},
         )

@@ -6,6 +6,7 @@ import time
 from http import HTTPStatus
 from wsgiref.handlers import format_date_time
 
+from gateway.serving.admission import Refusal
 from gateway.serving.direct.envelope import Reply
 
 _HEADS = {
@@ -41,6 +42,14 @@ def written(reply: Reply, date: bytes, *, modern: bool, last: bool) -> bytes:
     head = _HEADS[modern] % (reply.status, reply.size)
     coded = _CODED[reply.coding] if reply.coding is not None else b""
     return b"".join((head, coded, date, b"connection: close\r\n\r\n" if last else b"\r\n", *reply.pieces))
+
+
+def refused(refusal: Refusal, date: bytes, *, last: bool) -> bytes:
+    """The answer to a request that is not admitted."""
+    told = b"".join(b"%b: %b\r\n" % header for header in refusal.headers)
+    head = b"HTTP/1.1 %d \r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n"
+    end = b"connection: close\r\n\r\n" if last else b"\r\n"
+    return b"".join((head % (refusal.status, len(refusal.body)), told, date, end, refusal.body))
 
 
 def refusal(status: int, sentence: str) -> bytes:

@@ -9,8 +9,8 @@ from gateway.profile.units import format_duration
 from gateway.profile.upstreams.policies import RateLimit
 
 
-class TokenBucket:
-    """A token bucket: at most `max` requests at once, refilled evenly at `max` a `window`.
+class Bucket:
+    """A token bucket: at most `max` requests at once, refilled evenly at `max` a `window`. Pure: it is told the time.
 
     It is kept as one number, the time at which the bucket will be full again, and not as a count of tokens: nothing
     has to be refilled, no rounding error adds up, and the moment of the next token is known exactly. That is the
@@ -18,19 +18,12 @@ class TokenBucket:
     as the bucket does.
     """
 
-    def __init__(self, upstream: str, section: RateLimit) -> None:
-        self._upstream = upstream
+    __slots__ = ("_full_at", "_interval", "_slack")
+
+    def __init__(self, section: RateLimit) -> None:
         self._interval = section.window / section.max
         self._slack = self._interval * (section.max - 1)
         self._full_at = float("-inf")
-        # Fair, so that nobody starves. Waiting in a queue and not on a reservation: one who gives up takes no turn.
-        self._turn = trio.StrictFIFOLock()
-
-    @property
-    def waiting(self) -> int:
-        """Requests that wait for a token."""
-        queue = self._turn.statistics()
-        return queue.tasks_waiting + queue.locked
 
     def take_nowait(self, now: float) -> float:
         """Take a token and return `now`; or take none and return the later time at which there is one."""
@@ -40,6 +33,24 @@ class TokenBucket:
             return ready
         self._full_at = full_at + self._interval
         return now
+
+
+class TokenBucket(Bucket):
+    """A bucket of one upstream, whose tokens can be waited for."""
+
+    __slots__ = ("_turn", "_upstream")
+
+    def __init__(self, upstream: str, section: RateLimit) -> None:
+        super().__init__(section)
+        self._upstream = upstream
+        # Fair, so that nobody starves. Waiting in a queue and not on a reservation: one who gives up takes no turn.
+        self._turn = trio.StrictFIFOLock()
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a token."""
+        queue = self._turn.statistics()
+        return queue.tasks_waiting + queue.locked
 
     def try_take(self, now: float) -> bool:
         """Whether there was a token at `now` that nobody waits for; it is taken then."""

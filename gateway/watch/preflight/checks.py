@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from gateway.profile.addresses import host
 from gateway.profile.positions import KeyPath
@@ -17,6 +17,7 @@ from gateway.watch.preflight.model import Point, failed, passed, warned
 Check = Callable[[Profile], Iterator[Point]]
 
 _IMPORTANT_ALERTS = ("response_time", "error_rate", "hit_rate", "memory")
+_BEARER = 'set server.authentication = "bearer"'
 _PROCESS = 100_000_000
 """Bytes that the process needs beside its memory tier."""
 _SECRET_WORDS = ("authorization", "cookie", "token", "api-key", "apikey", "secret", "passw")
@@ -184,14 +185,32 @@ def authentication(profile: Profile) -> Iterator[Point]:
     if admin:
         found = f"whoever reaches {admin[0]} can purge the cache"
         yield failed("authentication", found, "bind the admin site to 127.0.0.1", "admin", "bind")
+    elif profile.server.authentication == "bearer":
+        yield _of_clients(profile, public)
+    elif profile.clients:
+        found = "there are clients, and nobody is asked for a token"
+        yield failed("authentication", found, _BEARER, "server", "authentication")
     elif public:
-        found = f"whoever reaches {public[0]} is answered: the gateway itself asks nobody who they are"
-        remedy = "let a proxy in front ask, and bind to 127.0.0.1"
+        found = f"whoever reaches {public[0]} is answered: nobody is asked for a token"
+        remedy = f"{_BEARER}, or let a proxy in front ask, and bind to 127.0.0.1"
         yield warned("authentication", found, remedy, "server", "bind")
     else:
         yield passed(
             "authentication", "only this machine reaches it; a proxy in front decides who else", "server", "bind"
         )
+
+
+def _of_clients(profile: Profile, public: Sequence[str]) -> Point:
+    """Whether clients have tokens, and those stay theirs."""
+    if not profile.clients:
+        remedy = 'add one: [clients.NAME] with token = "${credential:NAME}"'
+        return failed("authentication", "there are no clients, so nobody may ask", remedy, "server", "authentication")
+    if public:
+        found = f"tokens cross the network to {public[0]} unencrypted"
+        remedy = "let a proxy in front speak TLS, and bind to 127.0.0.1"
+        return warned("authentication", found, remedy, "server", "bind")
+    found = f"clients that may ask, by their tokens: {len(profile.clients)}"
+    return passed("authentication", found, "server", "authentication")
 
 
 CHECKS: tuple[Check, ...] = (

@@ -24,12 +24,18 @@ _NEW = 0.01
 
 
 class MixedLoad:
-    """Asks a gateway over HTTP until cancelled. `calls` are tools with arguments, over and over."""
+    """Asks a gateway over HTTP until cancelled. `calls` are tools with arguments, over and over; `headers` go along."""
 
     def __init__(
-        self, url: str, calls: Sequence[tuple[str, Mapping[str, Any]]], connections: int, pause: float
+        self,
+        url: str,
+        calls: Sequence[tuple[str, Mapping[str, Any]]],
+        connections: int,
+        pause: float,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self._url = url
+        self._headers = {**HEADERS, **(headers or {})}
         self._calls = calls
         self._connections = connections
         self._pause = pause
@@ -44,7 +50,7 @@ class MixedLoad:
                 nursery.start_soon(self._one, random.Random(number))  # noqa: S311  # which call comes next is no secret
 
     async def _one(self, draw: random.Random) -> None:
-        async with httpx2.AsyncClient(timeout=60, trust_env=False, headers=HEADERS) as http:
+        async with httpx2.AsyncClient(timeout=60, trust_env=False, headers=self._headers) as http:
             while True:
                 await self._ask(http, draw)
                 await trio.sleep(self._pause)
@@ -95,13 +101,15 @@ def _outcome(response: httpx2.Response, *, sound: bool) -> str:
     return "failed" if sound else "refused"
 
 
-async def listed(url: str) -> list[dict[str, Any]]:
-    """The tools that the gateway at `url` lists; raises GatewayError where it does not."""
+async def listed(url: str, headers: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+    """The tools that the gateway at `url` lists, asked with `headers`; raises GatewayError where it does not."""
     asking = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
     try:
-        async with httpx2.AsyncClient(timeout=60, trust_env=False, headers=HEADERS) as http:
-            answer = _answer(await http.post(url, json=asking))
-            tools: list[dict[str, Any]] = answer["result"]["tools"]
+        async with httpx2.AsyncClient(timeout=60, trust_env=False, headers={**HEADERS, **(headers or {})}) as http:
+            response = await http.post(url, json=asking)
+            if response.status_code == httpx2.codes.UNAUTHORIZED:
+                raise GatewayError(f"{url} wants to know who asks: --header 'Authorization=Bearer TOKEN'")
+            tools: list[dict[str, Any]] = _answer(response)["result"]["tools"]
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, KeyError, TypeError) as error:
         raise GatewayError(f"no MCP server answers at {url}: {error or type(error).__name__}") from error
     return tools

@@ -23,10 +23,18 @@ fetch = { upstream = "api", path = "a" }
 """
 
 
+BEARER = 'server.authentication = "bearer"\n'
+CLIENTS = 'clients.a.token = "${credential:a}"\nclients.b.token = "${credential:b}"\n'
+PUBLIC = 'server.bind = ["0.0.0.0:8765"]\nserver.allowed_hosts = ["a.example.org"]\n'
+
+
 def loaded(folder: Path, text: str) -> Loaded:
     (folder / "head.toml").write_text(HEAD)
     (folder / "p.toml").write_text(f'extends = ["head.toml"]\n{text}')
-    return load_profile("p", environ={"TOKEN": "secret"}, cwd=folder, folders=[folder])
+    for name in ("a", "b"):
+        (folder / name).write_text(name * 16)
+    environ = {"TOKEN": "secret", "CREDENTIALS_DIRECTORY": str(folder)}
+    return load_profile("p", environ=environ, cwd=folder, folders=[folder])
 
 
 def the_point(check: Check, folder: Path, text: str) -> Point:
@@ -49,6 +57,7 @@ def the_point(check: Check, folder: Path, text: str) -> Point:
         (checks.error_handling, "", "retries within a budget, breakers, and old answers that stand in"),
         (checks.logging, 'logging.format = "json"', "json, from info on"),
         (checks.authentication, "", "only this machine reaches it; a proxy in front decides who else"),
+        (checks.authentication, BEARER + CLIENTS, "clients that may ask, by their tokens: 2"),
     ],
 )
 def test_a_point_that_passes(check: Check, text: str, found: str, tmp_path: Path) -> None:
@@ -151,10 +160,31 @@ alerts.hit_rate.warning = "50%"
         (checks.logging, 'logging.format = "console"', "warn", "lines are made for people", "logging.format"),
         (
             checks.authentication,
-            'server = { bind = ["0.0.0.0:8765"], allowed_hosts = ["a.example.org"] }',
+            PUBLIC,
             "warn",
-            "whoever reaches 0.0.0.0:8765 is answered: the gateway itself asks nobody who they are",
+            "whoever reaches 0.0.0.0:8765 is answered: nobody is asked for a token",
             "server.bind",
+        ),
+        (
+            checks.authentication,
+            PUBLIC + BEARER + CLIENTS,
+            "warn",
+            "tokens cross the network to 0.0.0.0:8765 unencrypted",
+            "server.bind",
+        ),
+        (
+            checks.authentication,
+            CLIENTS,
+            "fail",
+            "there are clients, and nobody is asked for a token",
+            "server.authentication",
+        ),
+        (
+            checks.authentication,
+            BEARER,
+            "fail",
+            "there are no clients, so nobody may ask",
+            "server.authentication",
         ),
         (
             checks.authentication,

@@ -120,6 +120,29 @@ async def test_no_server(nursery: trio.Nursery) -> None:
             await listed(url)
 
 
+async def test_a_server_that_wants_to_know_who_asks(nursery: trio.Nursery) -> None:
+    """Headers go along with every request; without the right one a sentence says how to give it."""
+
+    def reply(request: Request) -> Script:
+        known = request.headers.get("authorization") == "Bearer t"
+        return answer(result({"tools": [], "content": []})) if known else answer(status="401 Unauthorized")
+
+    gate = Gate()
+    gate.reply = reply
+    await nursery.start(gate.serve)
+    assert await listed(gate.url, {"Authorization": "Bearer t"}) == []
+    with pytest.raises(GatewayError, match=r"wants to know who asks: --header 'Authorization=Bearer TOKEN'$"):
+        await listed(gate.url)
+    mixed = MixedLoad(gate.url, CALLS, 1, 0.0, {"Authorization": "Bearer t"})
+    async with trio.open_nursery() as asking:
+        asking.start_soon(mixed.run)
+        with trio.fail_after(60):
+            while not mixed.outcomes.total():  # noqa: ASYNC110  # nobody tells of a request
+                await trio.sleep(0.01)
+        asking.cancel_scope.cancel()
+    assert set(mixed.outcomes) == {"ok"}
+
+
 def test_what_is_called() -> None:
     """What is warmed, and what needs no argument and only reads."""
     free = {"name": "free", "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": True}}
