@@ -1,5 +1,3 @@
 """A declarative gateway between AI agents (MCP) and the APIs they read, tuned by TOML alone."""
 
-from importlib.metadata import version
-
-__version__ = version("gateway")
+__version__ = "0.1.0"

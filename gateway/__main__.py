@@ -8,93 +8,14 @@ import os
 import sys
 from pathlib import Path
 
-from cyclopts import App, CycloptsError, UnusedCliTokensError
+# pydantic looks through all that is installed for plugins, of which there are none for it here.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
-from gateway import __version__
-from gateway.cli.call import call
-from gateway.cli.check import check
-from gateway.cli.run import INTERRUPTED, MISUSED, report
-from gateway.cli.schema import schema
-from gateway.cli.serve import serve
-from gateway.cli.show import show
-from gateway.cli.stdio import stdio
+from gateway.cli.agent import plain_options, serve_agent
+from gateway.cli.exits import INTERRUPTED, report
 from gateway.errors import GatewayError, StartError
-from gateway.profile.faults import did_you_mean
 
-
-def usage(error: CycloptsError) -> str:
-    """What is wrong with the arguments, in one line."""
-    sentence = str(error).rstrip(".")
-    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
-        word = error.unused_tokens[0]
-        expected = "argument" if error.command_chain else "command"
-        likely = None if error.command_chain else did_you_mean(word, COMMANDS)
-        sentence = f"unknown {expected} {word!r}" + (f", did you mean {likely}?" if likely else "")
-    where = " ".join(["gateway", *(error.command_chain or ()), "--help"])
-    return f"gateway: {sentence}; see {where}\n"
-
-
-app = App(
-    name="gateway",
-    help="A declarative gateway between AI agents (MCP) and the APIs they read, tuned by TOML alone.",
-    version=__version__,
-    result_action="return_value",
-    print_error=False,
-    exit_on_error=False,
-)
-app.default(serve)
-for command in (serve, stdio, call, check, show, schema):
-    app.command(command)
-# Imported when it is called: it brings an HTTP client along.
-app.command(
-    "gateway.cli.cache:cache", name="cache", help="Look into the cache, purge it, warm it, check it, take it along."
-)
-app.command(
-    "gateway.cli.importing:importing",
-    name="import",
-    help="Write a catalogue in TOML out of an OpenAPI document or an MCP server.",
-)
-app.command(
-    "gateway.cli.pins:pins",
-    name="pins",
-    help="Look at the definitions of MCP servers as they were accepted, and accept what has changed.",
-)
-app.command(
-    "gateway.cli.diagnose:diagnose", name="diagnose", help="Say what costs in a running gateway, and what to change."
-)
-app.command("gateway.cli.top:top", name="top", help="Show how a running gateway does, in the terminal.")
-app.command(
-    "gateway.cli.profile_cpu:profile_cpu", name="profile-cpu", help="Record what a running gateway spends its time on."
-)
-app.command("gateway.cli.soak:soak", name="soak", help="Put load on a running gateway and see whether anything grows.")
-app.command("gateway.cli.load:load", name="load", help="Put load on an MCP server and see how well it answers.")
-app.command(
-    "gateway.cli.bench:bench",
-    name="bench",
-    help="Measure what the gateway's parts cost here, and whether it is more now.",
-)
-app.command("gateway.cli.report:report", name="report", help="Write how a running gateway does into one HTML file.")
-app.command("gateway.cli.grafana:grafana", name="grafana", help="Print a dashboard for Grafana.")
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-COMMANDS = (
-    "serve",
-    "stdio",
-    "call",
-    "check",
-    "show",
-    "schema",
-    "cache",
-    "import",
-    "pins",
-    "diagnose",
-    "top",
-    "profile-cpu",
-    "soak",
-    "load",
-    "bench",
-    "report",
-    "grafana",
-)
 
 
 def _check_surroundings() -> None:
@@ -114,16 +35,20 @@ def _write_utf8() -> None:
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
+def _run_command() -> int:
+    from gateway.cli.app import run_command  # it takes a while to import, and an agent waits
+
+    return run_command()
+
+
 def main() -> None:
     """Run the command that the process's arguments name, and exit with its code."""
     try:
         _check_surroundings()
         _write_utf8()
-        code = app()
+        plain = plain_options(sys.argv[1:], os.environ)
+        code = _run_command() if plain is None else serve_agent(*plain)
         sys.stdout.flush()
-    except CycloptsError as error:
-        sys.stderr.write(usage(error))
-        code = MISUSED
     except GatewayError as error:
         code = report(error)
     except BrokenPipeError:

@@ -24,7 +24,7 @@ def test_the_first_screen_holds_exactly_two_commands() -> None:
 
 def test_every_command_is_documented() -> None:
     """Each command of the command line is in the README's table."""
-    from gateway.__main__ import app
+    from gateway.cli.app import app
 
     names = {name for name in app if not name.startswith("-")}
     documented = set(re.findall(r"^\| `gateway \[?([\w-]+)", README, re.MULTILINE))

@@ -19,16 +19,11 @@ _MAX_KEY = 512
 _MAX_FAULTS = 5
 
 
-def input_schema(declared: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema that clients see and arguments are checked by: as declared, and closed unless it says otherwise."""
-    return {"type": "object", "properties": {}, "additionalProperties": False, **declared}
-
-
 class Arguments:
-    """What a tool takes."""
+    """What a tool takes, by the JSON Schema that clients see."""
 
-    def __init__(self, tool: str, declared: Mapping[str, Any], normalize: Mapping[str, str]) -> None:
-        self.schema = input_schema(declared)
+    def __init__(self, tool: str, schema: dict[str, Any], normalize: Mapping[str, str]) -> None:
+        self.schema = schema
         self._validator = jsonschema_rs.validator_for(self.schema)
         properties = self.schema["properties"]
         described = {name: about for name, about in properties.items() if isinstance(about, dict)}  # or it is `true`

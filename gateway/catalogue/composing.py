@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema_rs
 import trio
 
+from gateway.catalogue.definition import output_schema
 from gateway.catalogue.documents import parsed
 from gateway.catalogue.pages import Pager
 from gateway.catalogue.records import RecordText
@@ -19,7 +20,7 @@ from gateway.catalogue.select import Selection
 from gateway.errors import UpstreamInvalid
 from gateway.pipeline.model import Entry
 from gateway.printable import printable
-from gateway.profile.budget import CURSOR, NEXT, Budget
+from gateway.profile.budget import Budget
 from gateway.profile.tools import Tool as ToolSection
 from gateway.telemetry.telemetry import Telemetry
 
@@ -67,7 +68,7 @@ class Composer:
         self._select = Selection(f"tools.{name}.result.select", result.select)
         text = RecordText(result.text, result.each) if result.text is not None else None
         self._form = Form(result.format, text)
-        self.output = _with_next(section.output) if budget is not None else section.output
+        self.output = output_schema(section, budget)
         """The JSON Schema of structured content, as clients see it."""
         self._validator = jsonschema_rs.validator_for(self.output) if self.output is not None else None
         self.pager = Pager(name, budget, self._form, self._check) if budget is not None else None
@@ -116,20 +117,3 @@ class Composer:
             where = ".".join(map(str, error.instance_path)) or "it"
             reason = f"the answer is not what tools.{self._name}.output declares: {where}: {error.message}"
             raise UpstreamInvalid(self._name, printable(reason, 300))
-
-
-def input_with_cursor(declared: dict[str, Any]) -> dict[str, Any]:
-    """The schema of the arguments of a tool whose answers may be cut."""
-    about = {
-        "type": "string",
-        "maxLength": 64,
-        "description": "for the next part of a long answer: the cursor that came with the last one; same arguments",
-    }
-    return {**declared, "properties": {**declared.get("properties", {}), CURSOR: about}}
-
-
-def _with_next(declared: dict[str, Any] | None) -> dict[str, Any] | None:
-    if declared is None:
-        return None
-    about = {"type": "string", "description": f"there is more: pass it as {CURSOR} with the same arguments"}
-    return {**declared, "properties": {**declared.get("properties", {}), NEXT: about}}

@@ -11,7 +11,8 @@ import orjson
 import trio
 
 from gateway.catalogue.arguments import Arguments, canonical
-from gateway.catalogue.composing import Composer, Source, input_with_cursor
+from gateway.catalogue.composing import Composer, Source
+from gateway.catalogue.definition import input_schema, tool_definition
 from gateway.catalogue.documents import Documents, Reading, Release, parsed
 from gateway.catalogue.fetch import Fetch, Got
 from gateway.catalogue.select import Selection
@@ -66,11 +67,10 @@ class Tool:
         self.directives = directives
         self.policy = policy
         self.cached = section.annotations.read_only
-        declared = section.input if budget is None else input_with_cursor(section.input)
-        self.arguments = Arguments(name, declared, section.normalize)
+        self.arguments = Arguments(name, input_schema(section, budget), section.normalize)
         self._composer = Composer(name, section, budget, telemetry or Telemetry())
         self.pager = self._composer.pager
-        self.definition = _definition(name, section, self.arguments.schema, self._composer.output)
+        self.definition = tool_definition(name, section, budget)
         at = f"tools.{name}"
         single = section.fetch is not None
         self._fetches = {
@@ -216,25 +216,6 @@ def _compile_nearest(name: str, section: ToolSection) -> _Nearest | None:
     key = f"tools.{name}.result.nearest"
     fetch = Fetch(f"{key}.fetch", nearest.fetch) if nearest.fetch is not None else None
     return _Nearest(fetch, Selection(f"{key}.of", nearest.of), nearest.to, nearest.max)
-
-
-def _definition(
-    name: str, section: ToolSection, schema: Mapping[str, Any], output: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """The tool as `tools/list` shows it."""
-    hints = section.annotations
-    definition: dict[str, Any] = {"name": name, "description": section.description, "inputSchema": schema}
-    if section.title:
-        definition["title"] = section.title
-    if output is not None:
-        definition["outputSchema"] = output
-    definition["annotations"] = {
-        "readOnlyHint": hints.read_only,
-        "idempotentHint": hints.idempotent,
-        "destructiveHint": hints.destructive,
-        "openWorldHint": hints.open_world,
-    }
-    return definition
 
 
 def _fingerprint(section: ToolSection, identities: Mapping[str, str], budget: Budget | None) -> str:

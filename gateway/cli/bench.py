@@ -29,7 +29,8 @@ from gateway.cli.bench_output import (
     show_progress,
     subjects_table,
 )
-from gateway.cli.run import FAILED, INTERRUPTED, cancel_on_signal, first, run, writable
+from gateway.cli.exits import FAILED, INTERRUPTED
+from gateway.cli.run import cancel_on_signal, first, run, writable
 from gateway.errors import GatewayError
 from gateway.telemetry.logs import set_up_logging
 

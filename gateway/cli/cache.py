@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from gateway.cli.admin import Admin, open_admin, running_at
+from gateway.cli.exits import FAILED
 from gateway.cli.options import DEFAULT_PROFILE, Overrides, ProfileName
-from gateway.cli.run import FAILED, load, run
+from gateway.cli.run import load, run
 from gateway.errors import GatewayError
 from gateway.pipeline.clock import Clock
 from gateway.profile.profile import Profile

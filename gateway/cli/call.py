@@ -12,8 +12,9 @@ import trio
 from cyclopts import Parameter
 
 from gateway.assembly import Gateway, open_gateway
+from gateway.cli.exits import FAILED
 from gateway.cli.options import DEFAULT_PROFILE, Overrides, ProfileName
-from gateway.cli.run import FAILED, load, run
+from gateway.cli.run import load, run
 from gateway.errors import GatewayError
 from gateway.profile.federated import servers
 from gateway.profile.loader import Loaded

@@ -9,8 +9,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from gateway.cli.exits import FAILED
 from gateway.cli.options import DEFAULT_PROFILE, Overrides, ProfileName
-from gateway.cli.run import FAILED, run
+from gateway.cli.run import run
 from gateway.errors import ProfileError
 from gateway.profile.loader import Loaded, load_profile
 from gateway.telemetry.logs import set_up_logging

@@ -18,9 +18,10 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from gateway.atomic import write_atomically
+from gateway.cli.exits import FAILED, INTERRUPTED
 from gateway.cli.load_output import page, show_progress, tables
 from gateway.cli.options import DEFAULT_PROFILE, Headers, Overrides, ProfileName, headers_of
-from gateway.cli.run import FAILED, INTERRUPTED, cancel_on_signal, run
+from gateway.cli.run import cancel_on_signal, run
 from gateway.cli.run import load as load_profile
 from gateway.errors import GatewayError
 from gateway.loading.mix import Mix, mix_of, uniform_mix

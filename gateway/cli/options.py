@@ -8,9 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from gateway.errors import GatewayError
-
-DEFAULT_PROFILE = "development"
-"""What runs where nobody chose: the profile that suits a machine that somebody sits at."""
+from gateway.profile.search import DEFAULT_PROFILE as DEFAULT_PROFILE
 
 ProfileName = Annotated[
     str,

@@ -7,8 +7,9 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from gateway.cli.exits import FAILED
 from gateway.cli.options import DEFAULT_PROFILE, Overrides, ProfileName
-from gateway.cli.run import FAILED, load
+from gateway.cli.run import load
 from gateway.errors import GatewayError
 from gateway.printable import printable
 from gateway.profile.faults import did_you_mean, listed

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.assembly import open_gateway
-from gateway.cli.run import FAILED
+from gateway.cli.exits import FAILED
 from gateway.profile.loader import Loaded
 from gateway.profile.positions import KeyPath, dotted
 from gateway.watch.preflight.checks import CHECKS, secrets

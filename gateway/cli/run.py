@@ -4,41 +4,26 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-import structlog
 import trio
 
+from gateway.cli.exits import INTERRUPTED, report
 from gateway.errors import GatewayError
 from gateway.profile.loader import Loaded, load_profile
-from gateway.telemetry.logs import set_up_logging
-
-log = structlog.get_logger(__name__)
 
 E = TypeVar("E", bound=Exception)
-
-FAILED = 1
-MISUSED = 2
-"""Arguments that no command takes; as most programs have it."""
-INTERRUPTED = 128 + 2
-"""As a shell counts a process that SIGINT ended."""
 
 
 def load(name: str, overrides: Sequence[str]) -> Loaded:
     """The profile, with logging set up as it says; its warnings are for `gateway check`."""
+    from gateway.telemetry.logs import set_up_logging
+
     loaded = load_profile(name, environ=os.environ, overrides=overrides)
     set_up_logging(loaded.profile.logging.level, loaded.profile.logging.format)
     return loaded
-
-
-def report(error: GatewayError) -> int:
-    """Say on stderr what went wrong; the exit code of a command that failed."""
-    if sys.stderr is not None:
-        sys.stderr.write(f"gateway: {error}\n")
-    return FAILED
 
 
 def run(main: Callable[[], Awaitable[int]]) -> int:
@@ -78,7 +63,9 @@ async def stop_on_signal(stop: trio.Event, *, task_status: trio.TaskStatus[None]
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         task_status.started()
         async for number in signals:
-            log.info("stopping", signal=signal.Signals(number).name)
+            import structlog  # here, since an agent waits for all that is imported at the start
+
+            structlog.get_logger(__name__).info("stopping", signal=signal.Signals(number).name)
             stop.set()
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from gateway.profile.documentation import describe
 from gateway.profile.profile import Profile
 from gateway.profile.reference import reference
 
@@ -31,6 +32,7 @@ def schema(
 def profile_schema() -> dict[str, Any]:
     """What a profile's file may hold, `extends` included, as JSON Schema 2020-12."""
     described = Profile.model_json_schema(mode="serialization")  # the mode in which defaults are "256MB", not 256000000
+    describe(described, Profile)
     extends = {
         "type": "array",
         "items": {"type": "string"},

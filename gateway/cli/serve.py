@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import sys
 from functools import partial
+from typing import TYPE_CHECKING
 
 import orjson
 import trio
 
-from gateway.assembly import Gateway, open_gateway
 from gateway.cli.options import DEFAULT_PROFILE, Overrides, ProfileName
 from gateway.cli.run import load, run, stop_on_signal
 from gateway.profile.loader import Loaded
 from gateway.profile.units import format_size
+
+if TYPE_CHECKING:
+    from gateway.assembly import Gateway
 
 
 def serve(*, profile: ProfileName = DEFAULT_PROFILE, set_: Overrides = ()) -> int:
@@ -22,6 +25,7 @@ def serve(*, profile: ProfileName = DEFAULT_PROFILE, set_: Overrides = ()) -> in
 
 async def _serve(loaded: Loaded) -> int:
     # Imported here: the SDK takes a second to import, and faults of the profile need not wait for it.
+    from gateway.assembly import open_gateway
     from gateway.serving.http import listen, serve_http
 
     stop = trio.Event()

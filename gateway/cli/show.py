@@ -8,8 +8,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from gateway.cli.exits import FAILED
 from gateway.cli.options import DEFAULT_PROFILE, Overrides, ProfileName
-from gateway.cli.run import FAILED
 from gateway.errors import ProfileError
 from gateway.profile.effective import effective
 from gateway.profile.loader import load_profile

@@ -16,8 +16,9 @@ from rich.console import Console
 
 from gateway.atomic import write_atomically
 from gateway.cli.admin import Admin, Url, open_running
+from gateway.cli.exits import FAILED
 from gateway.cli.options import DEFAULT_PROFILE, Headers, Overrides, ProfileName, headers_of
-from gateway.cli.run import FAILED, load, run, writable
+from gateway.cli.run import load, run, writable
 from gateway.profile.profile import Profile
 from gateway.serving.hosts import reachable
 from gateway.watch.soaking.load import MixedLoad, calls_of, listed

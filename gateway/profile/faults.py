@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rapidfuzz import fuzz, process
-
 from gateway.printable import printable
 from gateway.profile.positions import KeyPath, dotted
 
@@ -94,6 +92,8 @@ class Advice:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """The one of `known` that `word` was probably meant to be: a slip of it, or the only one it begins."""
+    from rapidfuzz import fuzz, process  # only once something is misspelled
+
     names = list(known)
     begun = [name for name in names if len(word) > 2 and name.lower().startswith(word.lower())]
     if len(begun) == 1:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, Literal, get_args, get_origin
+from typing import Literal, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
+from gateway.profile.documentation import documentation, sections_within
 from gateway.profile.profile import Profile
 from gateway.profile.shape import discriminator
 
@@ -25,9 +26,9 @@ def _tables(section: type[BaseModel], name: str, shown: set[type[BaseModel]]) ->
     rows: list[str] = []
     below: list[tuple[type[BaseModel], str]] = []
     for key, field in section.model_fields.items():
-        children = list(_sections(field.annotation))
+        children = list(sections_within(field.annotation))
         if not children or get_origin(field.annotation) is not None:
-            rows.append(f"| `{key}` | {_default(field)} | {_description(field)} |")
+            rows.append(f"| `{key}` | {_default(field)} | {_description(section, key)} |")
         below.extend((child, _path(name, key, field)) for child in children)
     if rows:
         key = discriminator(section)
@@ -52,13 +53,6 @@ def _path(name: str, key: str, field: FieldInfo) -> str:
             return f"[{path}]"
 
 
-def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for part in get_args(annotation):
-        yield from _sections(part)
-
-
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
@@ -66,5 +60,5 @@ def _default(field: FieldInfo) -> str:
     return "" if value in (None, "", [], {}) else f"`{json.dumps(value)}`"
 
 
-def _description(field: FieldInfo) -> str:
-    return " ".join((field.description or "").split()).replace("|", "\\|")
+def _description(section: type[BaseModel], key: str) -> str:
+    return " ".join(documentation(section).get(key, "").split()).replace("|", "\\|")

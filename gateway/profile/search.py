@@ -10,6 +10,9 @@ from pathlib import Path
 
 from gateway.profile.faults import Fault, did_you_mean, listed, shown
 
+DEFAULT_PROFILE = "development"
+"""What runs where nobody chose: the profile that suits a machine that somebody sits at."""
+
 _SYSTEM = Path("/etc/gateway/profiles")
 _PACKAGE = Path(__file__).resolve().parent.parent
 

@@ -15,9 +15,12 @@ from gateway.profile.templates import TemplateSyntaxError, parse_template
 
 
 class Section(BaseModel):
-    """One table of a profile. Unknown keys are faults; values can't be changed after loading."""
+    """One table of a profile. Unknown keys are faults; values can't be changed after loading.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+    What stands below a key is its documentation (`gateway.profile.documentation`).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
 def expected(

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from gateway.catalogue.arguments import Arguments, canonical
 from gateway.errors import ToolError
 
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
+    "additionalProperties": False,
     "required": ["name"],
     "properties": {
         "name": {"type": "string", "minLength": 1, "maxLength": 64},
@@ -21,7 +22,7 @@ SCHEMA = {
     },
 }
 
-ANY = Arguments("any", {"additionalProperties": True}, {})
+ANY = Arguments("any", {"type": "object", "properties": {}, "additionalProperties": True}, {})
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**80), 2**80) | st.floats(allow_nan=False, allow_infinity=False)

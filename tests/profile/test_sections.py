@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.profile.documentation import documentation
 from gateway.profile.section import Section
 from tests.profile.sections import ALL
 
@@ -16,7 +17,7 @@ def test_all_are_found() -> None:
 @pytest.mark.parametrize(("section", "name"), FIELDS, ids=[f"{section.__name__}.{name}" for section, name in FIELDS])
 def test_every_key_is_documented(section: type[Section], name: str) -> None:
     """Every key of a profile says what it means: editors and the JSON Schema show it."""
-    description = section.model_fields[name].description
+    description = documentation(section).get(name)
     assert description
     assert description.endswith((".", "`"))
 

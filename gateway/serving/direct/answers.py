@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from functools import partial
 
 import orjson
@@ -10,17 +9,11 @@ import orjson
 from gateway.assembly import Gateway
 from gateway.serving.direct.calls import Call, Calls
 from gateway.serving.direct.constants import Ask, Constants
-from gateway.serving.direct.envelope import Envelope, Reply
+from gateway.serving.direct.envelope import Envelope, Recognised, Reply, Waiting
 from gateway.serving.direct.message import parse
 from gateway.serving.direct.metas import Metas
 from gateway.serving.direct.wire import Wire
 from gateway.telemetry.tracing import tracing
-
-Waiting = Callable[[], Awaitable[Reply | None]]
-"""Makes an answer that has to be waited for; None is that the SDK has to make it after all."""
-
-Recognised = Callable[[Envelope], Reply | Waiting]
-"""Answers a request that was recognised, on behalf of the caller that the envelope names."""
 
 _INITIALIZED = (
     {"jsonrpc": "2.0", "method": "notifications/initialized"},
@@ -32,10 +25,11 @@ _ACCEPTED = Reply((), 0, status=202)
 class Answers:
     """Answers what it fully recognises."""
 
-    def __init__(self, gateway: Gateway, ask: Ask) -> None:
+    def __init__(self, gateway: Gateway, ask: Ask | None = None) -> None:
+        """With `ask` they are for HTTP, where what a server says of itself is asked of the SDK once."""
         metas = Metas()
-        self._calls = Calls(gateway, Wire(gateway.profile.server), metas)
-        self._constants = Constants(gateway, metas, ask)
+        self._calls = Calls(gateway, Wire(gateway.profile.server, escaping=ask is not None), metas)
+        self._constants = Constants(gateway, metas, ask) if ask is not None else None
 
     def recognise(self, body: bytes, envelope: Envelope) -> Recognised | None:
         """The way to the answer to `body`; None where that is for the SDK. Nothing is done or counted yet."""
@@ -43,8 +37,9 @@ class Answers:
         if message is None:
             return _accepted if not envelope.modern and _is_initialized(body) else None
         if message.method != "tools/call":
-            key = None if tracing() else self._constants.recognise(message, envelope)
-            return None if key is None else partial(self._constants.answer, key, message)
+            constants = None if tracing() else self._constants
+            key = None if constants is None else constants.recognise(message, envelope)
+            return None if constants is None or key is None else partial(constants.answer, key, message)
         if envelope.routed and envelope.modern and envelope.method != "tools/call":
             return None
         call = self._calls.recognise(message, envelope)

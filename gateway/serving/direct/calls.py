@@ -19,7 +19,7 @@ from gateway.pipeline.freshness import CLOCK_TOLERANCE, lasts_until
 from gateway.profile.budget import CURSOR
 from gateway.serving.direct.envelope import Envelope, Reply
 from gateway.serving.direct.forms import Form, form_of
-from gateway.serving.direct.message import Message, id_bytes
+from gateway.serving.direct.message import Message
 from gateway.serving.direct.metas import Metas
 from gateway.serving.direct.wire import Wire
 from gateway.telemetry.tracing import span, tracing, within_context_of
@@ -177,7 +177,7 @@ class Calls:
     def _filled(
         self, memory: MemoryTier, slot: Slot, form: Form, id_: int | str, envelope: Envelope, now: float
     ) -> Reply:
-        beginning = form.beginning(id_bytes(id_, ascii_only=envelope.modern), now)
+        beginning = form.beginning(self._wire.id_bytes(id_, modern=envelope.modern), now)
         size = len(beginning) + form.end_size
         if envelope.coding is None or size < self._threshold or len(beginning) > 60_000:
             return Reply((beginning, *form.end), size)

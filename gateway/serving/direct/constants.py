@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Any, Protocol
 
 import orjson
 
 from gateway.assembly import Gateway
-from gateway.serving.direct.envelope import Envelope, Reply
+from gateway.serving.direct.envelope import Envelope, Reply, Waiting
 from gateway.serving.direct.message import Message, id_bytes
 from gateway.serving.direct.metas import Metas
 from gateway.serving.direct.packing import Coding, Packed, packed
@@ -60,7 +59,7 @@ class Constants:
         self._ask = ask
         self._said: dict[Key, _Said] = {}
 
-    def answer(self, key: Key, message: Message, envelope: Envelope) -> Reply | Callable[[], Awaitable[Reply | None]]:
+    def answer(self, key: Key, message: Message, envelope: Envelope) -> Reply | Waiting:
         """The answer to what was recognised, or how to wait for it the first time."""
         said = self._said.get(key)
         if said is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.serving.direct.packing import Coding, Pieces
@@ -40,3 +40,10 @@ class Reply:
         self.size = size
         self.status = status
         self.coding = coding
+
+
+Waiting = Callable[[], Awaitable[Reply | None]]
+"""Makes an answer that has to be waited for; None is that the SDK has to make it after all."""
+
+Recognised = Callable[[Envelope], Reply | Waiting]
+"""Answers a request that was recognised, on behalf of the caller that the envelope names."""

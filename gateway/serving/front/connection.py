@@ -12,8 +12,7 @@ import trio
 
 from gateway.profile.serving import Server
 from gateway.serving.admission import ANYONE, Admission, Refusal
-from gateway.serving.direct.answers import Recognised
-from gateway.serving.direct.envelope import Envelope, Reply
+from gateway.serving.direct.envelope import Envelope, Recognised, Reply
 from gateway.serving.front.head import Head, Heads, Probe
 from gateway.serving.front.replies import Date, refusal, refused, written
 

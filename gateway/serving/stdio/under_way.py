@@ -30,9 +30,9 @@ class UnderWay:
         """`stream`, with its end held back."""
         return Reading(stream, self)
 
-    def writing(self, stream: ContextSendStream[SessionMessage]) -> Writing:
-        """`stream`, whose answers are counted."""
-        return Writing(stream, self)
+    def writing(self, stream: ContextSendStream[SessionMessage], answered: set[RequestId]) -> Writing:
+        """`stream`, whose answers are counted, but for those to what was `answered` before the SDK had it."""
+        return Writing(stream, self, answered)
 
     def began(self, request: RequestId) -> None:
         """A request was read."""
@@ -107,15 +107,25 @@ class Reading:
 class Writing:
     """What the SDK writes to."""
 
-    def __init__(self, stream: ContextSendStream[SessionMessage], under_way: UnderWay) -> None:
+    def __init__(
+        self, stream: ContextSendStream[SessionMessage], under_way: UnderWay, answered: set[RequestId]
+    ) -> None:
         self._stream = stream
         self._under_way = under_way
+        self._answered = answered
 
     async def send(self, item: SessionMessage, /) -> None:
         """Pass a message on."""
-        await self._stream.send(item)
-        if isinstance(item.message, JSONRPCResponse | JSONRPCError):
-            self._under_way.ended(item.message.id)
+        message = item.message
+        if not isinstance(message, JSONRPCResponse | JSONRPCError):
+            await self._stream.send(item)
+            return
+        if message.id is not None and message.id in self._answered:
+            self._answered.discard(message.id)
+            await trio.lowlevel.checkpoint()
+        else:
+            await self._stream.send(item)
+        self._under_way.ended(message.id)
 
     async def aclose(self) -> None:
         """Close the stream given."""

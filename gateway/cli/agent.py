@@ -1,0 +1,72 @@
+"""`gateway stdio` as agents start it: the first answer comes before the slow imports, Trio and cyclopts among them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from gateway.errors import StartError
+from gateway.profile.loader import Loaded, load_profile
+from gateway.profile.search import DEFAULT_PROFILE
+from gateway.serving.stdio.early import Early
+from gateway.serving.stdio.greeting import Greeting, greet, protocol_stdout
+
+if TYPE_CHECKING:
+    pass
+
+_VARIABLE = "GATEWAY_PROFILE"
+_STOPPING = {signal.SIGTERM, signal.SIGINT}
+
+
+def plain_options(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[str, list[str]] | None:
+    """The profile's name and the overrides of a `gateway stdio` that is spelled plainly; None for anything else."""
+    if list(arguments[:1]) != ["stdio"] or environ.get(_VARIABLE) == "":
+        return None
+    name, overrides, rest = environ.get(_VARIABLE, DEFAULT_PROFILE), list[str](), list(arguments[1:])
+    while rest:
+        option, equals, value = rest.pop(0).partition("=")
+        if not equals:
+            value = rest.pop(0) if rest else ""
+        if not value or (value.startswith("-") and not equals):
+            return None
+        if option == "--profile":
+            name = value
+        elif option == "--set":
+            overrides.append(value)
+        else:
+            return None
+    return name, overrides
+
+
+def serve_agent(name: str, overrides: Sequence[str]) -> int:
+    """Serve MCP over stdin and stdout until stdin closes, or SIGTERM or SIGINT; raises GatewayError."""
+    if sys.stdin is None:
+        raise StartError("stdin has to be open: it is where the client's messages come from")
+    loaded = load_profile(name, environ=os.environ, overrides=overrides)
+    early = Early(loaded.profile)
+    # From the first answer on it is up, so a signal ends it well: it is held back until there is who heeds it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    with protocol_stdout() as stdout:
+        greeting = greet(early, 0, stdout)
+        from gateway.cli.run import run
+
+        return run(partial(_serve, loaded, early, greeting, stdout))
+
+
+async def _serve(loaded: Loaded, early: Early, greeting: Greeting, stdout: int) -> int:
+    import trio
+
+    from gateway.cli.run import stop_on_signal
+    from gateway.serving.stdio.opening import open_and_serve
+
+    stop = trio.Event()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(stop_on_signal, stop)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+        await open_and_serve(loaded, early, greeting, 0, stdout, stop)
+        nursery.cancel_scope.cancel()
+    return 0

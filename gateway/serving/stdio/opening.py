@@ -1,0 +1,53 @@
+"""From the first message to a gateway that serves: what can be said is, while the rest is imported and opened."""
+
+from __future__ import annotations
+
+import importlib
+from contextlib import closing
+
+import trio
+
+from gateway.profile.loader import Loaded
+from gateway.serving.stdio.descriptors import Output
+from gateway.serving.stdio.desk import Desk
+from gateway.serving.stdio.early import Early
+from gateway.serving.stdio.greeting import Greeting
+from gateway.serving.stdio.lines import Lines
+
+_REST = ("gateway.telemetry.logs", "gateway.assembly", "gateway.serving.stdio.serving")
+"""What takes a second to import."""
+
+
+async def open_and_serve(
+    loaded: Loaded, early: Early, greeting: Greeting, stdin: int, stdout: int, stop: trio.Event
+) -> None:
+    """Serve one client over two descriptors until it closes `stdin` or `stop` is set, which it is in the end.
+
+    Requests under way are answered first, for at most `server.drain_timeout`; can be cancelled at any time.
+    Raises GatewayError when a descriptor can't be read or written, or the gateway not be opened.
+    """
+    lines = Lines(stdin, loaded.profile.server.max_body_size, greeting.read)
+    with closing(Output(stdout)) as output:
+        desk = Desk(early, lines, output, greeted=greeting.answered)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(desk.run, stop)
+            nursery.start_soon(_end, lines, stop)
+            for module in _REST:
+                await trio.to_thread.run_sync(importlib.import_module, module)
+            await _serve(loaded, desk, output, stop)
+            nursery.cancel_scope.cancel()
+
+
+async def _serve(loaded: Loaded, desk: Desk, output: Output, stop: trio.Event) -> None:
+    from gateway.assembly import open_gateway
+    from gateway.serving.stdio.serving import serve_stdio
+    from gateway.telemetry.logs import set_up_logging
+
+    set_up_logging(loaded.profile.logging.level, loaded.profile.logging.format)
+    async with open_gateway(loaded.profile, loaded=loaded) as gateway:
+        await serve_stdio(gateway, desk, output, stop)
+
+
+async def _end(lines: Lines, stop: trio.Event) -> None:
+    await stop.wait()
+    lines.end()
