@@ -32,7 +32,7 @@ from gateway.loading.result import Result, result_of
 from gateway.loading.running import LoadTest
 from gateway.loading.verdict import verdict
 from gateway.profile.profile import Profile
-from gateway.serving.hosts import reachable
+from gateway.serving.hosts import url_of
 from gateway.watch.warmer import warm_calls
 
 _PATIENCE = 10.0
@@ -165,7 +165,7 @@ async def _target(profile: Profile, where: _Where) -> AsyncIterator[Target]:
         async with open_stdio(where.command, era, patience=_PATIENCE) as process:
             yield process
         return
-    url = where.url or f"http://{reachable(profile.server.bind[0])}{profile.server.path}"
+    url = where.url or url_of(profile.server)
     ca = str(where.ca) if where.ca is not None else None
     async with open_http(url, era, headers=where.headers, ca=ca, patience=_PATIENCE) as server:
         yield server

@@ -48,17 +48,20 @@ def _greeting(loaded: Loaded, gateway: Gateway, mcp: list[str], admin: list[str]
     from gateway.serving.hosts import reachable
 
     section = loaded.profile.server
-    urls = [f"http://{reachable(address)}{section.path}" for address in mcp]
-    client = {"mcpServers": {section.name: {"type": "http", "url": urls[0]}}}
+    paths = [address for address in mcp if address.startswith("unix:")]
+    urls = [f"http://{reachable(address)}{section.path}" for address in mcp if address not in paths]
+    client = {"mcpServers": {section.name: {"type": "http", "url": urls[0]}}} if urls else None
     lines = [
-        f"gateway: {section.title or section.name} at {' '.join(urls)}",
+        f"gateway: {section.title or section.name} at {' '.join([*urls, *paths])}",
         f"  profile   {loaded.name}, from {', '.join(str(file) for file in loaded.files)}",
         f"  tools     {', '.join(tool['name'] for tool in gateway.catalogue.definitions) or 'none'}",
         f"  tiers     {_tiers(gateway)}",
     ]
     if admin:
         lines.append(f"  admin     {' '.join(f'http://{reachable(address)}' for address in admin)} (/healthz, /readyz)")
-    lines.append(f"  client    {orjson.dumps(client).decode()}")
+    lines.append(
+        f"  client    {orjson.dumps(client).decode() if client is not None else 'none: it has to know the socket'}"
+    )
     return "\n".join(lines) + "\n"
 
 

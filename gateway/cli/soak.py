@@ -20,7 +20,7 @@ from gateway.cli.exits import FAILED
 from gateway.cli.options import DEFAULT_PROFILE, Headers, Overrides, ProfileName, headers_of
 from gateway.cli.run import load, run, writable
 from gateway.profile.profile import Profile
-from gateway.serving.hosts import reachable
+from gateway.serving.hosts import url_of
 from gateway.watch.soaking.load import MixedLoad, calls_of, listed
 from gateway.watch.soaking.trend import trend
 from gateway.watch.warmer import warm_calls
@@ -65,7 +65,7 @@ def soak(
     something grows or an answer fails.
     """
     about = load(profile, set_).profile
-    address = mcp or f"http://{reachable(about.server.bind[0])}{about.server.path}"
+    address = mcp or url_of(about.server)
     return run(partial(_soak, about, url, address, headers_of(header), minutes, connections, pause, growth, report))
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from gateway.profile.section import Section, expected, matching
 from gateway.profile.units import Duration, Ratio, Size
@@ -28,6 +28,19 @@ def _bind(value: str) -> str:
 
 Bind = Annotated[str, AfterValidator(_bind)]
 """An address to listen on: an IP address or `localhost`, and a port."""
+
+
+def _socket_path(value: str) -> str:
+    if not value.startswith("/") or "\0" in value or len(value.encode()) > _LONGEST_SOCKET:
+        raise expected('an absolute path of at most 107 bytes, such as "/run/gateway/mcp.sock"')
+    return value
+
+
+_LONGEST_SOCKET = 107
+"""Bytes that an address of a Unix socket has room for (unix(7))."""
+
+SocketPath = Annotated[str, AfterValidator(_socket_path)]
+"""The path of a Unix socket."""
 
 
 class Connections(Section):
@@ -58,8 +71,12 @@ class Server(Section):
     """A name for people."""
     instructions: str = ""
     """What clients may tell their model about this server."""
-    bind: tuple[Bind, ...] = Field(default=("127.0.0.1:8765",), strict=False, min_length=1)
-    """Where to listen; port 0 takes a free one."""
+    bind: tuple[Bind, ...] = Field(default=("127.0.0.1:8765",), strict=False)
+    """Where to listen; port 0 takes a free one. May be empty where there are `sockets`."""
+    sockets: tuple[SocketPath, ...] = Field(default=(), strict=False)
+    """Unix sockets to listen on as well: "/run/gateway/mcp.sock", in a folder that is there."""
+    socket_mode: Annotated[str, *matching("0?[0-7]{3}", 'a mode such as "0660"')] = "0660"
+    """Who may connect to the Unix sockets."""
     path: Annotated[str, *matching("/[A-Za-z0-9/_.-]*", 'a path such as "/mcp"')] = "/mcp"
     """The endpoint's path."""
     allowed_hosts: tuple[str, ...] = Field(default=(), strict=False)
@@ -90,6 +107,12 @@ class Server(Section):
     """From when on /readyz says that requests are welcome: at once, or once the calls of `[warm]` were made."""
     drain_timeout: Duration = 10.0
     """How long requests under way may take to finish after SIGTERM."""
+
+    @model_validator(mode="after")
+    def _listens(self) -> Self:
+        if not self.bind and not self.sockets:
+            raise expected("an address in `bind`, or a path in `sockets`", found="neither")
+        return self
 
 
 class Admin(Section):

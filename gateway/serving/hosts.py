@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
 
+from gateway.errors import GatewayError
+from gateway.profile.serving import Server
+
 _LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
@@ -32,7 +35,8 @@ class HostCheck:
         self._app = app
         self._section = section
         self._own_pages_only = own_pages_only
-        self._hosts = _LOCAL | {_bound_name(address) for address in bound} | {host.lower() for host in hosts}
+        names = {_bound_name(address) for address in bound if not address.startswith("unix:")}
+        self._hosts = _LOCAL | names | {host.lower() for host in hosts}
         self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -98,6 +102,13 @@ async def answer(send: ASGISendCallable, status: int, body: bytes, *more: tuple[
 def reachable(address: str) -> str:
     """The address by which a client on this machine reaches a bound one, and which is served: no `0.0.0.0:8765`."""
     return f"{_bound_name(address)}:{address.rpartition(':')[2]}"
+
+
+def url_of(section: Server) -> str:
+    """Where a client on this machine finds MCP; raises GatewayError where that is no address."""
+    if not section.bind:
+        raise GatewayError("server.bind: expected an address that a URL can name, found none: name one with --url")
+    return f"http://{reachable(section.bind[0])}{section.path}"
 
 
 def _bound_name(address: str) -> str:

@@ -31,7 +31,7 @@ from gateway.serving.front.head import Heads
 from gateway.serving.hosts import HostCheck, answer
 from gateway.serving.mcp_server import build_server
 from gateway.serving.notify import Notifier
-from gateway.serving.sockets import address_of, bind
+from gateway.serving.sockets import address_of, bind, bind_paths, path_of, remove_path
 from gateway.serving.spans import within_traces
 from gateway.telemetry.tracing import tracing
 
@@ -60,8 +60,10 @@ class Listening:
 def listen(gateway: Gateway) -> Listening:
     """Bind what the profile says; raises StartError."""
     profile = gateway.profile
-    mcp = bind("server.bind", profile.server.bind)
+    section = profile.server
+    mcp = bind("server.bind", section.bind)
     try:
+        mcp += bind_paths("server.sockets", section.sockets, int(section.socket_mode, 8))
         return Listening(mcp, bind("admin.bind", profile.admin.bind) if profile.admin.enabled else [])
     except BaseException:
         for sock in mcp:
@@ -108,6 +110,7 @@ async def serve_http(
         section="admin",
         own_pages_only=True,
     )
+    paths = [path for sock in listening.mcp if (path := path_of(sock)) is not None]
     drained = trio.Event()  # the admin site outlives MCP, so that a probe is told that the gateway drains
 
     async def serve_mcp(*, task_status: trio.TaskStatus[Any]) -> None:
@@ -125,6 +128,8 @@ async def serve_http(
             await notifying.start(notifier.run)
             task_status.started()
             await stop.wait()
+            for path in paths:  # now and not in the end: the next process may listen there by then
+                remove_path(path)
             notifier.close()
             notifying.cancel_scope.cancel()
 

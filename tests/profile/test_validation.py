@@ -19,7 +19,7 @@ from tests.profile.folder import ANY_KIND, Folder
         ("[admin]\nenabled = 'no'", '2:11: admin.enabled: expected true or false, found "no"'),
         ("[server]\ntitle = 1", "2:9: server.title: expected a string, found 1"),
         ("[server]\nbind = '127.0.0.1:1'", '2:8: server.bind: expected an array, found "127.0.0.1:1"'),
-        ("[server]\nbind = []", "2:8: server.bind: expected an array of 1 or more, found an empty array"),
+        ("[server]\nbind = []", "1:1: server: expected an address in `bind`, or a path in `sockets`, found neither"),
         (
             "[server]\nbind = ['here']",
             '2:9: server.bind[0]: expected an address such as "127.0.0.1:8765" or "[::1]:8765", found "here"',

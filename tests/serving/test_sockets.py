@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import errno
 import socket
+import stat
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from gateway.errors import StartError
-from gateway.serving.sockets import address_of, bind
+from gateway.serving.sockets import address_of, bind, bind_paths, path_of, remove_path
 
 
 @pytest.fixture
@@ -80,3 +82,34 @@ def test_a_machine_without_the_protocol(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(socket, "socket", refuse)
     with pytest.raises(StartError, match=r"\[::1\]:0: Address family not supported by protocol"):
         bind("server.bind", ["[::1]:0"])
+
+
+def test_a_unix_socket(tmp_path: Path) -> None:
+    """It listens at its path, for whom the mode says; what a process that is no more left there is replaced."""
+    path = str(tmp_path / "s")
+    (left,) = bind_paths("server.sockets", [path], 0o600)
+    left.close()
+    (sock,) = bind_paths("server.sockets", [path], 0o640)
+    with closing(sock), socket.socket(socket.AF_UNIX) as client:
+        client.connect(path)
+        assert address_of(sock) == f"unix:{path}"
+        assert path_of(sock) == path
+        assert stat.S_IMODE(Path(path).stat().st_mode) == 0o640
+    remove_path(path)
+    assert not Path(path).exists()
+    remove_path(path)
+
+
+def test_a_unix_socket_that_is_taken(tmp_path: Path) -> None:
+    """Neither a process that listens nor a file that is no socket is replaced; and none is left open."""
+    path, file = str(tmp_path / "s"), tmp_path / "file"
+    file.write_text("kept")
+    (sock,) = bind_paths("server.sockets", [path], 0o600)
+    with closing(sock):
+        for taken in (path, str(file)):
+            with pytest.raises(StartError) as caught:
+                bind_paths("server.sockets", [str(tmp_path / "free"), taken], 0o600)
+            assert str(caught.value) == f"server.sockets: can't listen on {taken}: Address already in use"
+    assert file.read_text() == "kept"
+    with pytest.raises(StartError, match="No such file or directory"):
+        bind_paths("server.sockets", [str(tmp_path / "none" / "s")], 0o600)

@@ -90,11 +90,11 @@ def write_profile(folder: Path) -> Path:
 
 
 @contextmanager
-def fronted(folder: Path, *more: str) -> Iterator[Gateway]:
-    """A gateway that serves the profile; it has to live, and to end well."""
+def fronted(folder: Path, *more: str, told: bool = False) -> Iterator[Gateway]:
+    """A gateway that serves the profile; it has to live, and to end well, which it may have been `told` to already."""
     with Gateway.serving(folder, "--profile", str(folder / "fronted.toml"), *more) as gateway:
         yield gateway
-        assert gateway.stop() == 0
+        assert (gateway.wait() if told else gateway.stop()) == 0
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import urllib.request
 import zlib
@@ -307,7 +308,7 @@ def test_connections_beyond_the_limit_wait(folder: Path) -> None:
 
 def test_a_drain_answers_what_was_sent(folder: Path) -> None:
     """At SIGTERM: idle connections are closed, a request that has begun is answered and is the last."""
-    with fronted(folder) as gateway, connect(gateway) as idle, connect(gateway) as begun:
+    with fronted(folder, told=True) as gateway, connect(gateway) as idle, connect(gateway) as begun:
         idle.sendall(PING)
         buffer = bytearray()
         assert read_answer(idle, buffer) is not None
@@ -320,3 +321,33 @@ def test_a_drain_answers_what_was_sent(folder: Path) -> None:
         assert answer is not None
         assert answer.status == 200
         assert b"connection: close" in answer.headers
+
+
+@pytest.mark.parametrize("front", ["true", "false"])
+def test_a_unix_socket(folder: Path, tmp_path: Path, front: str) -> None:
+    """MCP on a Unix socket, alone: by the front, by hypercorn behind it, and without it."""
+    path = tmp_path / "mcp.sock"
+    unix = ("--set", f"server.sockets=['{path}']", "--set", "server.bind=[]")
+    with fronted(folder, *unix, "--set", f"server.front={front}"):
+        for request in (HIT, HIT, http(rpc("tools/list", {"cursor": "x"}))):
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(30)
+                connection.connect(str(path))
+                connection.sendall(request)
+                assert read_answer(connection, bytearray()) is not None
+    assert not path.exists()
+
+
+def test_connections_in_the_queue_are_answered(folder: Path) -> None:
+    """What the system has accepted when the end comes is served, once."""
+    with fronted(folder, told=True) as gateway:
+        ask(gateway, PING)
+        gateway.process.send_signal(signal.SIGSTOP)
+        queued = [connect(gateway) for _ in range(5)]
+        for connection in queued:
+            connection.sendall(PING)
+        gateway.process.terminate()
+        gateway.process.send_signal(signal.SIGCONT)
+        for connection in queued:
+            with connection:
+                assert read_answer(connection, bytearray()) is not None

@@ -38,6 +38,7 @@ class Front:
         self._drain_timeout = handling.section.drain_timeout
         limits = handling.section.connections
         self._open: set[Connection] = set()
+        self._draining = False
         self._room = trio.Semaphore(limits.max)
         self._limits = {
             Phase.IDLE: limits.idle_timeout,
@@ -56,15 +57,19 @@ class Front:
     ) -> None:
         """Serve until `stop` is set, then answer what is under way for at most `server.drain_timeout`."""
         async with trio.open_nursery() as nursery:
-            async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
-                nursery.start_soon(self._watch_deadlines)
-                for sock in listening:
-                    accepting.start_soon(self._accept, sock, connections)
-                task_status.started()
-                await stop.wait()
-                accepting.cancel_scope.cancel()
+            nursery.start_soon(self._watch_deadlines)
+            async with trio.open_nursery() as connections:
+                async with trio.open_nursery() as accepting:
+                    for sock in listening:
+                        sock.setblocking(False)
+                        accepting.start_soon(self._accept, sock, connections)
+                    task_status.started()
+                    await stop.wait()
+                    accepting.cancel_scope.cancel()
+                self._draining = True
                 connections.cancel_scope.deadline = trio.current_time() + self._drain_timeout
                 for sock in listening:
+                    self._accept_waiting(sock, connections)
                     sock.close()
                 await self._hypercorn.drain()
                 self._drain()
@@ -74,17 +79,39 @@ class Front:
         while True:
             await self._room.acquire()
             try:
-                sock, address = await self._accepted(listening)
+                sock, peer = await self._accepted(listening)
             except BaseException:
                 self._room.release()
                 raise
-            connections.start_soon(self._serve, sock, address[0] if isinstance(address, tuple) else "")
+            connections.start_soon(self._serve, sock, peer)
 
-    async def _accepted(self, listening: socket.socket) -> tuple[socket.socket, object]:
+    def _accept_waiting(self, listening: socket.socket, connections: trio.Nursery) -> None:
+        """Accept the connections that the system has accepted already: their clients know nothing of the end."""
+        try:
+            while True:
+                self._room.acquire_nowait()
+                try:
+                    sock, peer = self._open_one(listening)
+                except BaseException:
+                    self._room.release()
+                    raise
+                connections.start_soon(self._serve, sock, peer)
+        except (OSError, trio.WouldBlock):
+            return
+
+    def _open_one(self, listening: socket.socket) -> tuple[socket.socket, str]:
+        """A connection that waits, and its client's address; raises OSError, BlockingIOError where there is none."""
+        sock, address = listening.accept()
+        sock.setblocking(False)
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock, address[0] if isinstance(address, tuple) else ""
+
+    async def _accepted(self, listening: socket.socket) -> tuple[socket.socket, str]:
         while True:
             await trio.lowlevel.wait_readable(listening)
             try:
-                sock, address = listening.accept()
+                return self._open_one(listening)
             except (BlockingIOError, ConnectionAbortedError):
                 continue
             except OSError as error:
@@ -92,19 +119,16 @@ class Front:
                     raise
                 log.warning("a connection can't be accepted", error=error.strerror)
                 await trio.sleep(_PAUSE)
-                continue
-            sock.setblocking(False)
-            if sock.family != socket.AF_UNIX:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return sock, address
 
     async def _serve(self, sock: socket.socket, peer: str) -> None:
         """One connection, which is closed in the end; nothing that happens on it reaches the others."""
         connection = Connection(sock, peer, self._handling)
         self._open.add(connection)
         self._counts.add("opened")
+        connection.draining = self._draining
         try:
-            await connection.serve()
+            if not self._draining or _has_more(sock):
+                await connection.serve()
         except HandedOver as handed:
             self._open.discard(connection)
             self._counts.add("handed_over")
