@@ -13,7 +13,7 @@ import trio
 from gateway.catalogue.federated import Asking
 from gateway.errors import UpstreamError
 from gateway.serving.listings import Listings
-from gateway.upstream.mcp.model import Answers
+from gateway.upstream.mcp.model import Answers, UpstreamRefused
 from tests.fakes.mcp_modern import NEEDS, ModernServer
 from tests.fakes.mcp_rig import FakeChannel, content, gateway_of, names, tool, until_listed
 
@@ -119,13 +119,11 @@ async def test_input_for_a_modern_client(tmp_path: Path, far: ModernServer) -> N
             }
             done = await call("far_needy", {}, channel=channel, caller="ada", answers=answers)
             assert content(done) == "Ada step.1"
-        stolen = await call("far_needy", {}, channel=channel, caller="eve", answers=answers)
-        assert stolen.message is not None
-        assert "not of this gateway, caller and request" in stolen.message
-        other = await call("far_look", {}, channel=channel, caller="ada", answers=answers)
-        assert other.is_error
         made_up = {**answers, "requestState": "step.1"}
-        assert (await call("far_needy", {}, channel=channel, caller="ada", answers=made_up)).is_error
+        strange = (("far_needy", "eve", answers), ("far_look", "ada", answers), ("far_needy", "ada", made_up))
+        for name, caller, sent in strange:
+            with pytest.raises(UpstreamRefused, match="not of this gateway, caller and request"):
+                await call(name, {}, channel=channel, caller=caller, answers=sent)
     capabilities = [params["_meta"]["io.modelcontextprotocol/clientCapabilities"] for params in far.calls("needy")]
     assert capabilities[:2] == [{}, {"elicitation": {}}], "it is asked on nobody's behalf first, then on the client's"
 
