@@ -100,7 +100,8 @@ async def test_coming_back_without_an_answer(tmp_path: Path, child: Child) -> No
     """The question is asked once more, and can be answered then."""
     async with gateway_of(tmp_path, upstream(child)) as gateway:
         first = await ask(gateway, FakeChannel(RETURNING))
-        for sent in (None, {"other": {}}, {"question": 1}):
+        lacking: list[Any] = [None, {"other": {}}, {"question": 1}]
+        for sent in lacking:
             back = {"requestState": first["requestState"], "inputResponses": sent}
             assert await ask(gateway, FakeChannel(RETURNING), answers=back) == first
         done = await ask(gateway, FakeChannel(RETURNING), answers=brought(first, action="cancel"))
