@@ -90,10 +90,10 @@ class McpUpstream(Politeness):
     """Other names and descriptions for prompts, by the server's own names."""
     resources: dict[str, Redefinition] = {}
     """Other names and descriptions for resources, by the server's own URIs."""
-    client_features: tuple[Literal["elicitation", "sampling"], ...] = Field(
+    client_features: tuple[Literal["elicitation", "sampling", "roots"], ...] = Field(
         default=("elicitation", "sampling"), strict=False
     )
-    """What the server may ask the client for that called it."""
+    """What the server may ask the client for that called it; `roots`, the client's folders, only from 2026-07-28 on."""
     input_timeout: Annotated[Duration, Field(gt=0)] = 300.0
     """How long a client may take to answer that; the time does not count as the call's."""
     log_level: LogLevel = "warning"

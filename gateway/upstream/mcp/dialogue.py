@@ -33,7 +33,7 @@ _PARKED = 1000
 _MARK = "gateway:"
 """Begins the state of a request that waits here, in a task; any other is the server's own, sealed."""
 _KEY = "question"
-_CAPABILITY = {"elicitation/create": "elicitation", "sampling/createMessage": "sampling"}
+_CAPABILITY = {"elicitation/create": "elicitation", "sampling/createMessage": "sampling", "roots/list": "roots"}
 
 
 class Dialogue:

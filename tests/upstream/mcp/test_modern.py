@@ -165,6 +165,23 @@ async def test_input_that_a_client_can_not_give(tmp_path: Path, far: ModernServe
     assert result.message == "far: it needs input (elicitation/create), and this client can't be asked for it"
 
 
+@pytest.mark.parametrize("answers", ["at once", "in a new request"])
+async def test_roots_that_the_profile_passes_on(answers: Answers, tmp_path: Path, far: ModernServer) -> None:
+    """A server learns the folders of the client that called it, and of no other."""
+    far.needs = {"method": "roots/list", "params": {}}
+    roots = {"roots": [{"uri": "file:///home/ada"}]}
+    channel = FakeChannel(answers, capabilities={"roots": {}, "elicitation": {}}, says=roots)
+    async with gateway_of(tmp_path, upstream(far, 'client_features = ["roots"]')) as gateway:
+        result = await gateway.catalogue.call("far_needy", {}, channel=channel)
+        if answers == "in a new request":
+            state = orjson.loads(result.payload)["requestState"]
+            sent = {"requestState": state, "inputResponses": {"who": roots}}
+            result = await gateway.catalogue.call("far_needy", {}, channel=channel, answers=sent)
+        assert content(result) == "file:///home/ada step.1"
+    (capabilities, _) = [params["_meta"]["io.modelcontextprotocol/clientCapabilities"] for params in far.calls("needy")]
+    assert capabilities == {"roots": {}}
+
+
 async def test_a_call_of_ours_wants_it_fresh(tmp_path: Path, far: ModernServer) -> None:
     """`no-cache` in a call's `_meta` asks the server, where the strategy allows it."""
     text = upstream(far, 'strategy = "fresh"') + '[strategies.fresh]\nttl = "1h"\ncall_directives = ["no-cache"]\n'
