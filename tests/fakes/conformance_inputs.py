@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+import mcp_types as types
+from mcp.shared.exceptions import MCPError
 
 Json = dict[str, Any]
 
@@ -91,16 +94,23 @@ def _rounds(name: str, arguments: Mapping[str, Any]) -> list[Json]:
 def wanted(name: str, sent: Mapping[str, Any], capabilities: Mapping[str, Any]) -> Json | None:
     """The result that asks for what the request does not bring along yet; None where nothing is missing.
 
-    Only that is asked which the client is able to answer. What is said in one round is not remembered: the state only
-    says which round it is.
+    Only that is asked which the client is able to answer; raises MCPError where that is nothing. What is said in one
+    round is not remembered: the state only says which round it is.
     """
     rounds = _rounds(name, sent.get("arguments") or {})
     begun, answers = int(sent.get("requestState") or 0), sent.get("inputResponses") or {}
-    questions = {
-        key: each for key, each in rounds[begun].items() if _CAPABILITY[each["method"]] in capabilities
-    } or rounds[begun]
+    questions = {key: each for key, each in rounds[begun].items() if _CAPABILITY[each["method"]] in capabilities}
+    if not questions:
+        raise lacking(_CAPABILITY[each["method"]] for each in rounds[begun].values())
     if not all(isinstance(answers.get(key), dict) for key in questions):
         return {"resultType": "input_required", "inputRequests": questions, "requestState": str(begun)}
     if begun + 1 < len(rounds):
         return {"resultType": "input_required", "inputRequests": rounds[begun + 1], "requestState": str(begun + 1)}
     return None
+
+
+def lacking(needed: Iterable[str]) -> MCPError:
+    """The error that names capabilities which the client has not declared."""
+    data: Json = {"requiredCapabilities": {capability: {} for capability in needed}}
+    names = ", ".join(data["requiredCapabilities"])
+    return MCPError(code=types.MISSING_REQUIRED_CLIENT_CAPABILITY, message=f"this needs {names}", data=data)

@@ -15,7 +15,7 @@ from mcp.server.stdio import stdio_server
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, PromptsListChanged, ToolsListChanged
 from mcp.shared.exceptions import MCPError
 
-from tests.fakes.conformance_inputs import asking, wanted
+from tests.fakes.conformance_inputs import asking, lacking, wanted
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg=="
 SILENCE = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQAAAAA="
@@ -134,7 +134,8 @@ class Fixtures:
                     await context.session.report_progress(progress, 100)
                     await trio.sleep(_PAUSE)
             case "test_missing_capability":
-                _require(context, "sampling")
+                if "sampling" not in _capabilities(context):
+                    raise lacking(["sampling"])
             case "test_trigger_tool_change":
                 self._more_tools = _other(self._more_tools, "test_tool_that_comes_and_goes")
                 await self.bus.publish(ToolsListChanged())
@@ -158,13 +159,6 @@ def _other(now: list[str], name: str) -> list[str]:
 def _capabilities(context: Any) -> Mapping[str, Any]:
     declared: Mapping[str, Any] = (context.meta or {}).get(types.CLIENT_CAPABILITIES_META_KEY) or {}
     return declared
-
-
-def _require(context: Any, capability: str) -> None:
-    if capability not in _capabilities(context):
-        data: dict[str, Any] = {"requiredCapabilities": {capability: {}}}
-        code = types.MISSING_REQUIRED_CLIENT_CAPABILITY
-        raise MCPError(code=code, message=f"this needs {capability}", data=data)
 
 
 async def _log(context: Any, said: str) -> None:

@@ -90,7 +90,9 @@ def _install(folder: Path) -> None:
     quiet = ("--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--prefix", str(folder))
     try:
         command = ["npm", "install", *quiet, NODE, SUITE]
-        subprocess.run(command, cwd=folder, capture_output=True, timeout=240, check=True)
+        subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, timeout=240, check=True)
+        node = folder / "node_modules" / "node" / "bin" / "node"  # a script of its package puts it there
+        subprocess.run([node, "--version"], stdout=subprocess.DEVNULL, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError) as error:
         if os.environ.get("CI") == "true":
             raise
