@@ -23,7 +23,8 @@ BINARY = "test://static-binary"
 
 _IMAGE = {"type": "image", "data": PIXEL, "mimeType": "image/png"}
 _PAUSE = 0.05
-_FRESH = {"ttlMs": 0, "cacheScope": "public"}
+_HOLDS = {"ttlMs": 60_000, "cacheScope": "public"}
+"""Longer than the suite takes: that a list has changed is heard of by a notification, or not at all."""
 
 
 def text(said: str) -> dict[str, Any]:
@@ -87,20 +88,20 @@ class Fixtures:
         self._more_prompts: list[str] = []
 
     async def list_tools(self, _context: Any, _params: Any) -> dict[str, Any]:
-        return complete(tools=[tool(name) for name in (*TOOLS, *self._more_tools)], **_FRESH)
+        return complete(tools=[tool(name) for name in (*TOOLS, *self._more_tools)], **_HOLDS)
 
     async def list_prompts(self, _context: Any, _params: Any) -> dict[str, Any]:
         prompts = PROMPTS | {name: [] for name in self._more_prompts}
-        return complete(prompts=[prompt(name, arguments) for name, arguments in prompts.items()], **_FRESH)
+        return complete(prompts=[prompt(name, arguments) for name, arguments in prompts.items()], **_HOLDS)
 
     async def list_resources(self, _context: Any, _params: Any) -> dict[str, Any]:
         described = {"name": "static-binary", "description": "The fixture static-binary", "mimeType": "image/png"}
-        return complete(resources=[{"uri": BINARY, **described}], **_FRESH)
+        return complete(resources=[{"uri": BINARY, **described}], **_HOLDS)
 
     async def read(self, _context: Any, params: types.ReadResourceRequestParams) -> dict[str, Any]:
         if params.uri != BINARY:
             raise MCPError(code=types.INVALID_PARAMS, message="Resource not found", data={"uri": params.uri})
-        return complete(contents=[{"uri": BINARY, "mimeType": "image/png", "blob": PIXEL}], **_FRESH)
+        return complete(contents=[{"uri": BINARY, "mimeType": "image/png", "blob": PIXEL}], **_HOLDS)
 
     async def get_prompt(self, context: Any, params: types.GetPromptRequestParams) -> dict[str, Any]:
         match params.name:
