@@ -23,7 +23,7 @@ from gateway.pipeline.model import Horizon
 from gateway.pipeline.pipeline import Pipeline
 from gateway.profile.budget import budget_of
 from gateway.profile.profile import Profile
-from gateway.upstream.mcp.model import NOBODY, Channel, UpstreamRefused
+from gateway.upstream.mcp.model import NOBODY, Channel, UpstreamRefused, own_name
 from gateway.upstream.model import Upstream
 
 if TYPE_CHECKING:
@@ -70,11 +70,15 @@ class Catalogue:
             "templates": self.resources.templates,
             "prompts": self._prompts.definitions,
         }
+        self._own = {
+            kind: {own_name(kind, definition) for definition in definitions}
+            for kind, definitions in self._declared.items()
+        }
         self.refresh()
 
     def refresh(self) -> None:
         """Take over what the MCP servers offer now."""
-        self.federation.rebuild({"tools": self.tools, "prompts": self._prompts.names})
+        self.federation.rebuild(self._own)
 
     @property
     def definitions(self) -> Sequence[Mapping[str, Any]]:

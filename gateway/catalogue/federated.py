@@ -20,7 +20,6 @@ from gateway.pipeline.directives import SILENT, Directives
 from gateway.pipeline.freshness import lasts_until, lifetime, new_entry
 from gateway.pipeline.model import Answer, Entry, Loaded, Policy, Request, Status, UpstreamFreshness
 from gateway.pipeline.pipeline import Pipeline
-from gateway.profile.upstreams.mcp import uri_prefix
 from gateway.upstream.mcp.model import NOBODY, Channel, Json, Onlooker, Unasked
 
 if TYPE_CHECKING:
@@ -243,7 +242,7 @@ def _without_stamp(result: Json) -> Json:
 
 def _led_back(server: McpServer, result: Json) -> Json:
     """The result with URIs that lead back to its server: of links, of embedded resources, of contents."""
-    prefix = uri_prefix(server.name)
+    prefix = server.section.uri_prefix_of(server.name)
 
     def block(content: Any) -> Any:
         match content:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -14,7 +14,7 @@ from gateway.errors import ToolError, UnknownPrompt, UnknownResource
 from gateway.pipeline.glob import Glob
 from gateway.pipeline.model import Policy
 from gateway.printable import printable
-from gateway.profile.upstreams.mcp import McpUpstream, Redefinition, ToolRedefinition, uri_prefix
+from gateway.profile.upstreams.mcp import McpUpstream, Redefinition, ToolRedefinition
 from gateway.upstream.mcp.model import KINDS, Json, own_name
 from gateway.upstream.mcp.pins import digest, set_aside_message
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _AS_IS = ToolRedefinition()
+_PREFIX = {"resources": "uri_prefix", "templates": "uri_prefix"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,9 @@ class Federation:
         self.servers = tuple(servers)
         self._strategies = strategies or Strategies()
         self._filters = {server.name: _Filter(server.section) for server in servers}
+        prefixes = [(each.section.uri_prefix_of(each.name), each) for each in servers if _takes(each, "resources")]
+        self._by_prefix = sorted(prefixes, key=lambda pair: -len(pair[0]))
+        """Whose URIs begin how, the longest first: one server's may have nothing in front of them."""
         self._by_kind: dict[str, dict[str, Federated]] = {kind: {} for kind in KINDS}
         self._aside: dict[str, dict[str, str]] = {kind: {} for kind in KINDS}
         self._refused: set[tuple[str, str, str]] = set()
@@ -68,7 +72,7 @@ class Federation:
         """Raised whenever the definitions may have changed."""
 
     def rebuild(self, declared: Mapping[str, Collection[str]]) -> None:
-        """Take over what the servers' definitions are now; `declared` are the profile's own names, by kind."""
+        """Take over what the servers' definitions are now; `declared` are the profile's own names and URIs."""
         by_kind: dict[str, dict[str, Federated]] = {kind: {} for kind in KINDS}
         aside: dict[str, dict[str, str]] = {kind: {} for kind in KINDS}
         refused: set[tuple[str, str, str]] = set()
@@ -94,11 +98,11 @@ class Federation:
 
     def listing(self, kind: str) -> Listing:
         """What is listed of a kind, in the order of the profile's upstreams and then of each server."""
-        takes = [server for server in self.servers if _section_of(kind) in server.section.federate]
+        having = [server for server in self.servers if _takes(server, kind)]
         return Listing(
             tuple(each.definition for each in self._by_kind[kind].values()),
-            min((server.lists_hold for server in takes), default=float("inf")),
-            any(server.known.private for server in takes),
+            min((server.lists_hold for server in having), default=float("inf")),
+            any(server.known.private for server in having),
         )
 
     def tool(self, name: str) -> Federated | None:
@@ -125,13 +129,11 @@ class Federation:
         It need not be listed: most that a template or a tool's answer leads to are not.
         """
         self._found("resources", uri)
-        for server in self.servers:
-            prefix = uri_prefix(server.name)
-            own = uri.removeprefix(prefix)
-            takes = "resources" in server.section.federate and self._filters[server.name].takes(own)
-            if uri.startswith(prefix) and takes:
-                return server, own
-        raise UnknownResource(uri)
+        prefix, server = next((each for each in self._by_prefix if uri.startswith(each[0])), ("", None))
+        own = uri.removeprefix(prefix)
+        if server is None or not self._filters[server.name].takes(own):
+            raise UnknownResource(uri)
+        return server, own
 
     def policy_of(self, server: McpServer) -> Policy | None:
         """How the resources of a server are cached that do not say so themselves."""
@@ -146,7 +148,7 @@ class Federation:
 
     def _of(self, server: McpServer, kind: str) -> Iterator[Federated]:
         """What a server has of a kind and the profile takes over."""
-        if _section_of(kind) not in server.section.federate:
+        if not _takes(server, kind):
             return
         for definition in server.live.of(kind):
             own = own_name(kind, definition)
@@ -186,7 +188,7 @@ class Federation:
 
     def _name(self, server: McpServer, kind: str, own: str) -> str:
         if kind in ("resources", "templates"):
-            return uri_prefix(server.name) + own
+            return server.section.uri_prefix_of(server.name) + own
         about = _redefinition(server.section, kind, own)
         return about.name if about.name is not None else server.section.prefix_of(server.name) + own
 
@@ -198,7 +200,7 @@ class Federation:
             upstream=server,
             definition=f"{kind}/{printable(each.own)}",
             name=printable(each.name),
-            remedy=f"give it another name, or another upstreams.{server}.prefix",
+            remedy=f"give it another name, or another upstreams.{server}.{_PREFIX.get(kind, 'prefix')}",
         )
 
 
@@ -220,8 +222,8 @@ def identity(section: McpUpstream) -> str:
     return hashlib.blake2b(where.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
 
 
-def _section_of(kind: str) -> Any:
-    return "resources" if kind == "templates" else kind
+def _takes(server: McpServer, kind: str) -> bool:
+    return ("resources" if kind == "templates" else kind) in server.section.federate
 
 
 def _redefinition(section: McpUpstream, kind: str, own: str) -> Redefinition:

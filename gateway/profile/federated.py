@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from gateway.profile.faults import Contradiction, Finding, did_you_mean, listed, shown
 from gateway.profile.positions import KeyPath
 from gateway.profile.profile import Profile
-from gateway.profile.upstreams.mcp import McpUpstream, uri_prefix
+from gateway.profile.upstreams.mcp import McpUpstream
 
 _VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 
@@ -34,10 +34,7 @@ def federation_faults(profile: Profile, strategies: Collection[str]) -> Iterator
     prefixes: dict[str, str] = {}
     for name, server in servers(profile).items():
         path: KeyPath = ("upstreams", name)
-        clash = prefixes.setdefault(uri_prefix(name), name)
-        if clash != name:
-            both = f"both begin with {uri_prefix(name)}"
-            yield Finding(path, f"a name whose URIs are not those of {clash} ({both})", shown(name), at="key")
+        yield from _uris(path, name, server, prefixes)
         yield from _strategy((*path, "strategy"), server.strategy, strategies)
         for own, tool in server.tools.items():
             at = (*path, "tools", own)
@@ -92,6 +89,18 @@ def _strategy(path: KeyPath, name: str | None, known: Collection[str]) -> Iterat
     if name is not None and name not in known:
         near = did_you_mean(name, known)
         yield Finding(path, f"one of [strategies]: {listed(sorted(known))}", suggestion=shown(near) if near else None)
+
+
+def _uris(path: KeyPath, name: str, server: McpUpstream, prefixes: dict[str, str]) -> Iterator[Finding]:
+    prefix = server.uri_prefix_of(name)
+    clash = prefixes.setdefault(prefix, name)
+    if clash == name:
+        return
+    both = f"both begin with {prefix}" if prefix else "neither has anything in front of them"
+    if server.uri_prefix is None:
+        yield Finding(path, f"a name whose URIs are not those of {clash} ({both})", shown(name), at="key")
+    else:
+        yield Finding((*path, "uri_prefix"), f"a prefix whose URIs are not those of {clash} ({both})", shown(prefix))
 
 
 def _taken(path: KeyPath, name: str | None, taken: dict[str, str]) -> Iterator[Finding]:

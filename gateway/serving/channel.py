@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, assert_never
 
 import anyio
 import mcp_types as types
@@ -18,9 +18,11 @@ from gateway.errors import UpstreamRejected
 from gateway.upstream.mcp.model import Answers, Json
 
 _LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
-_REQUESTS: dict[str, type[types.ElicitRequest] | type[types.CreateMessageRequest]] = {
+_Request = types.ElicitRequest | types.CreateMessageRequest | types.ListRootsRequest
+_REQUESTS: dict[str, type[_Request]] = {
     "elicitation/create": types.ElicitRequest,
     "sampling/createMessage": types.CreateMessageRequest,
+    "roots/list": types.ListRootsRequest,
 }
 
 
@@ -76,13 +78,23 @@ class ClientChannel:
     async def ask(self, method: str, params: Mapping[str, Any]) -> Json:
         """What it answers to a server's request; raises UpstreamRejected if it does not."""
         request = _REQUESTS[method].model_validate({"method": method, "params": params}, by_name=False)
-        result: type[types.ElicitResult | types.CreateMessageResult | types.CreateMessageResultWithTools]
-        result = types.ElicitResult
-        if isinstance(request, types.CreateMessageRequest):
-            result = types.CreateMessageResultWithTools if request.params.tools else types.CreateMessageResult
         about = ServerMessageMetadata(related_request_id=self._request_id)
         try:
-            answer = await self._session.send_request(request, result, metadata=about)
+            answer = await self._session.send_request(request, _result_of(request), metadata=about)
         except (MCPError, ValidationError) as error:
             raise UpstreamRejected("the client", f"it was asked ({method}) and answered: {error}") from error
         return answer.model_dump(by_alias=True, mode="json", exclude_none=True)
+
+
+def _result_of(
+    request: _Request,
+) -> type[types.ElicitResult | types.CreateMessageResult | types.CreateMessageResultWithTools | types.ListRootsResult]:
+    match request:
+        case types.ElicitRequest():
+            return types.ElicitResult
+        case types.CreateMessageRequest():
+            return types.CreateMessageResultWithTools if request.params.tools else types.CreateMessageResult
+        case types.ListRootsRequest():
+            return types.ListRootsResult
+        case _:
+            assert_never(request)

@@ -149,7 +149,9 @@ class _Translated:
         match error:
             case UpstreamRefused():
                 raise MCPError(code=error.code, message=str(error), data=error.data) from error
-            case UnknownTool() | UnknownPrompt() | UnknownResource() | ToolError():
+            case UnknownResource():  # MCP 2026-07-28, "Resources", error handling: which one it was
+                raise MCPError(code=types.INVALID_PARAMS, message=str(error), data={"uri": error.uri}) from error
+            case UnknownTool() | UnknownPrompt() | ToolError():
                 raise MCPError(code=types.INVALID_PARAMS, message=str(error)) from error
             case GatewayError():
                 raise MCPError(code=types.INTERNAL_ERROR, message=str(error)) from error

@@ -120,6 +120,45 @@ fetch = { upstream = "api", path = "x" }
     assert "call echo {}" not in other.seen
 
 
+async def test_uris_as_their_server_has_them(tmp_path: Path, child: Child) -> None:
+    """With nothing in front of them they are the server's own, but those of another server stay the other's."""
+    other = Child(tmp_path / "near")
+    other.lists(resources=[{"uri": "x://a", "name": "a"}], capabilities={"resources": {}})
+    text = upstream(child, more='uri_prefix = ""') + upstream(other, "near", 'uri_prefix = "n+"\nexclude = ["*hidden"]')
+    async with gateway_of(tmp_path, text) as gateway:
+        assert names(gateway, "resources") == ["x://a", "y://secret", "n+x://a"]
+        assert names(gateway, "templates") == ["x://{id}"]
+        for uri, own in (("x://a", "x://a"), ("z://unlisted", "z://unlisted"), ("n+x://a", "x://a")):
+            (page,) = (await gateway.catalogue.read(uri, Asking()))["contents"]
+            assert page == {"uri": uri, "text": f"of {own}"}
+        with pytest.raises(UnknownResource):
+            await gateway.catalogue.read("n+x://hidden", Asking())
+    assert "read x://a" in other.seen
+    assert "read z://unlisted" in child.seen
+
+
+async def test_a_uri_that_is_declared_is_left_out(tmp_path: Path, child: Child) -> None:
+    """The profile's own resource is the one that is listed and read; the log names the other, and what to change."""
+    declared = """
+[tools.now]
+description = "Declared."
+strategy = "s"
+result.select = "'declared'"
+result.format = "text"
+[resources.a]
+uri = "x://a"
+tool = "now"
+"""
+    with structlog.testing.capture_logs() as logs:
+        async with gateway_of(tmp_path, upstream(child, more='uri_prefix = ""') + declared) as gateway:
+            assert names(gateway, "resources") == ["x://a", "y://secret"]
+            (page,) = (await gateway.catalogue.read("x://a", Asking()))["contents"]
+            assert page["text"] == "declared"
+    (line,) = [line for line in logs if line["event"] == "a federated name is taken already and is left out"]
+    assert line["definition"] == "resources/x://a"
+    assert line["remedy"] == "give it another name, or another upstreams.far.uri_prefix"
+
+
 async def test_a_tool_that_is_only_a_task_is_left_out(tmp_path: Path, child: Child) -> None:
     """What can't be called through the gateway is not offered, and nothing is said of tasks."""
     child.lists(

@@ -19,7 +19,7 @@ NEEDS = {
     "method": "elicitation/create",
     "params": {"mode": "form", "message": "Who are you?", "requestedSchema": {"type": "object", "properties": {}}},
 }
-"""What the tool `needy` wants to know first."""
+"""What the tool `needy` wants to know first, unless a test has something else."""
 
 
 def text(said: str, **more: Any) -> dict[str, Any]:
@@ -36,6 +36,8 @@ class ModernServer:
     read: dict[str, Any] = field(default_factory=lambda: {"ttlMs": 60_000, "cacheScope": "public"})
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """Each request's method and parameters."""
+    needs: dict[str, Any] = field(default_factory=lambda: NEEDS)
+    """What the tool `needy` wants to know."""
     url: str = ""
     listening: trio.Event = field(default_factory=trio.Event)
     """Set when a client listens for changes."""
@@ -114,9 +116,11 @@ class ModernServer:
         self._see(context)
         sent = context.params
         if params.name == "needy" and "inputResponses" not in sent:
-            return {"resultType": "input_required", "inputRequests": {"who": NEEDS}, "requestState": "step.1"}
+            return {"resultType": "input_required", "inputRequests": {"who": self.needs}, "requestState": "step.1"}
         if params.name == "needy":
-            return text(f"{sent['inputResponses']['who']['content']['name']} {sent['requestState']}")
+            answer = sent["inputResponses"]["who"]
+            said = answer["roots"][0]["uri"] if "roots" in answer else answer["content"]["name"]
+            return text(f"{said} {sent['requestState']}")
         if params.name == "number":
             return {**text("42"), "structuredContent": 42}
         return text(f"{params.name} {len(self.calls(params.name))}", _meta={"theirs": 1})

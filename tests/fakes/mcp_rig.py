@@ -99,7 +99,7 @@ class FakeChannel:
         self.logged.append(params["data"])
 
     async def ask(self, method: str, params: Mapping[str, Any]) -> Json:
-        self.asked.append((method, params["message"]))
+        self.asked.append((method, params.get("message")))
         return self.says
 
 

@@ -58,6 +58,16 @@ command = ["server"]
             'found "FAR"',
         ),
         (
+            SERVER + 'uri_prefix = ""\n[upstreams.near]\ntype = "mcp"\ncommand = ["x"]\nuri_prefix = ""',
+            "p.toml:10:14: upstreams.near.uri_prefix: expected a prefix whose URIs are not those of far (neither has "
+            'anything in front of them), found ""',
+        ),
+        (
+            SERVER + 'uri_prefix = "Docs"',
+            'p.toml:6:14: upstreams.far.uri_prefix: expected the beginning of a scheme such as "docs+", or nothing at '
+            'all, found "Docs"',
+        ),
+        (
             SERVER + '[tools.t]\ndescription = "x"\nstrategy = "s"\nfetch = { upstream = "far", path = "x" }',
             "p.toml:9:22: tools.t.fetch.upstream: expected an upstream of documents; the tools of an MCP server are "
             'federated as they are, under its prefix, found "far"',

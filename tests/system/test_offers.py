@@ -118,15 +118,15 @@ async def test_everything_a_client_does(transport: str, mode: str, tmp_path: Pat
             found = await client.complete(ref, {"name": "name", "value": "u"})
             assert found.completion.values == ["ulysses"]
 
-            for wrong in (
-                client.read_resource("library://books/none"),
-                client.read_resource("library://book"),
-                client.get_prompt("discuss", {}),
-                client.get_prompt("nothing", {}),
+            for wrong, data in (
+                (client.read_resource("library://books/none"), None),
+                (client.read_resource("library://book"), {"uri": "library://book"}),
+                (client.get_prompt("discuss", {}), None),
+                (client.get_prompt("nothing", {}), None),
             ):
                 with pytest.raises(MCPError) as refused:
                     await wrong
-                assert refused.value.error.code == types.INVALID_PARAMS
+                assert (refused.value.error.code, refused.value.error.data) == (types.INVALID_PARAMS, data)
 
 
 @pytest.mark.filterwarnings("ignore:resources/:mcp.shared.exceptions.MCPDeprecationWarning")

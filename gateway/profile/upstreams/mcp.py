@@ -62,6 +62,14 @@ class McpUpstream(Politeness):
         None
     )
     """Stands in front of the names of tools and prompts; without it, the upstream's name and `_`."""
+    uri_prefix: (
+        Annotated[
+            str,
+            *matching(r"([a-z][a-z0-9.-]{0,39}\+)?", 'the beginning of a scheme such as "docs+", or nothing at all'),
+        ]
+        | None
+    ) = None
+    """Stands in front of the URIs of resources; without it, the upstream's name and `+`."""
     federate: tuple[Kind, ...] = Field(default=("tools", "resources", "prompts"), strict=False)
     """What is taken over."""
     include: tuple[str, ...] = Field(default=("*",), strict=False)
@@ -82,10 +90,10 @@ class McpUpstream(Politeness):
     """Other names and descriptions for prompts, by the server's own names."""
     resources: dict[str, Redefinition] = {}
     """Other names and descriptions for resources, by the server's own URIs."""
-    client_features: tuple[Literal["elicitation", "sampling"], ...] = Field(
+    client_features: tuple[Literal["elicitation", "sampling", "roots"], ...] = Field(
         default=("elicitation", "sampling"), strict=False
     )
-    """What the server may ask the client for that called it."""
+    """What the server may ask the client for that called it; `roots`, the client's folders, only from 2026-07-28 on."""
     input_timeout: Annotated[Duration, Field(gt=0)] = 300.0
     """How long a client may take to answer that; the time does not count as the call's."""
     log_level: LogLevel = "warning"
@@ -119,12 +127,13 @@ class McpUpstream(Politeness):
         """What stands in front of the names of an upstream that is called `name`."""
         return f"{name}_" if self.prefix is None else self.prefix
 
+    def uri_prefix_of(self, name: str) -> str:
+        """What stands in front of the URIs of an upstream that is called `name`, so that they lead back to it.
 
-def uri_prefix(name: str) -> str:
-    """What stands in front of the URIs of an upstream that is called `name`, so that they lead back to it.
-
-    Together with the URI's own scheme it is a scheme again (RFC 3986, section 3.1), which has no `_` and begins with
-    a letter.
-    """
-    scheme = name.lower().replace("_", "-")
-    return f"{scheme}+" if scheme[0].isalpha() else f"x-{scheme}+"
+        Together with the URI's own scheme it is a scheme again (RFC 3986, section 3.1), which has no `_` and begins
+        with a letter.
+        """
+        if self.uri_prefix is not None:
+            return self.uri_prefix
+        scheme = name.lower().replace("_", "-")
+        return f"{scheme}+" if scheme[0].isalpha() else f"x-{scheme}+"

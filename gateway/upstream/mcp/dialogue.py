@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
+import mcp_types as types
 import trio
 
 from gateway.errors import UpstreamError, UpstreamRejected, UpstreamUnavailable
@@ -20,7 +21,7 @@ from gateway.printable import printable
 from gateway.profile.units import format_duration
 from gateway.profile.upstreams.mcp import McpUpstream
 from gateway.upstream.mcp.conversation import Conversation, Question
-from gateway.upstream.mcp.model import Channel, Json, Unasked
+from gateway.upstream.mcp.model import Channel, Json, Unasked, UpstreamRefused
 from gateway.upstream.mcp.session import Session
 from gateway.upstream.policies import Policies
 from gateway.upstream.policies.deadline import Doing, deadline
@@ -32,7 +33,7 @@ _PARKED = 1000
 _MARK = "gateway:"
 """Begins the state of a request that waits here, in a task; any other is the server's own, sealed."""
 _KEY = "question"
-_CAPABILITY = {"elicitation/create": "elicitation", "sampling/createMessage": "sampling"}
+_CAPABILITY = {"elicitation/create": "elicitation", "sampling/createMessage": "sampling", "roots/list": "roots"}
 
 
 class Dialogue:
@@ -180,8 +181,7 @@ class Dialogue:
         token = _MARK + secrets.token_urlsafe(24)
         self._parked[token] = (binding, conversation)
         self._nursery.start_soon(self._forget, token)
-        wanted = {"method": question.method, "params": question.params}
-        return {"resultType": "input_required", "inputRequests": {_KEY: wanted}, "requestState": token}
+        return _asked(question, token)
 
     async def _forget(self, token: str) -> None:
         """Give a parked request up whose client does not come back."""
@@ -195,13 +195,13 @@ class Dialogue:
         whose, conversation = self._parked.get(token, ("", None))
         if conversation is None or not hmac.compare_digest(whose.encode(), binding.encode()):
             raise self._strange()
-        answer = responses.get(_KEY)
-        if not isinstance(answer, dict):
-            raise UpstreamRejected(self._name, f'the request comes back without an answer: inputResponses["{_KEY}"]')
+        answer, question = responses.get(_KEY), conversation.question
+        if not isinstance(answer, dict) and question is not None:
+            return _asked(question, token)  # MCP 2026-07-28, "Multi round-trip requests": what is missing, once more
         del self._parked[token]
         conversation.now_of(channel)
-        if conversation.question is not None:  # else it has ended meanwhile: its news say how
-            conversation.question.reply(answer)
+        if question is not None:  # else it has ended meanwhile: its news say how
+            question.reply(answer or {})
         return await self._carried_on(conversation, channel, binding)
 
     def _sealed(self, result: Json, binding: str) -> Json:
@@ -221,7 +221,14 @@ class Dialogue:
         return hmac.new(self._secret, f"{binding}\0{state}".encode("utf-8", "replace"), hashlib.sha256).hexdigest()
 
     def _strange(self) -> UpstreamError:
-        return UpstreamRejected(self._name, "this requestState is not of this gateway, caller and request; begin anew")
+        """An error of the protocol, not a tool's result: that a client would take for the end of its request."""
+        why = "this requestState is not of this gateway, caller and request; begin anew"
+        return UpstreamRefused(self._name, why, types.INVALID_PARAMS)
+
+
+def _asked(question: Question, token: str) -> Json:
+    wanted = {"method": question.method, "params": question.params}
+    return {"resultType": "input_required", "inputRequests": {_KEY: wanted}, "requestState": token}
 
 
 def _wanted(result: Json) -> Mapping[str, Json]:

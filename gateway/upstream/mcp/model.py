@@ -48,7 +48,7 @@ class Definitions:
 
 
 class UpstreamRefused(UpstreamRejected):
-    """A server answered a request with an error of the protocol: `code` and `data` are its own (JSON-RPC 2.0, 5.1)."""
+    """An error of the protocol (JSON-RPC 2.0, 5.1): a server's, whose `code` and `data` these are, or our own."""
 
     def __init__(self, upstream: str, message: str, code: int, data: Any = None) -> None:
         self.code = code

@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from gateway.assembly import Gateway
+from gateway.upstream.mcp.model import UpstreamRefused
 from tests.fakes.mcp_rig import Child, FakeChannel, content, gateway_of, tool, upstream
 
 ADA = '{"action": "accept", "content": {"name": "Ada"}}'
@@ -76,9 +77,9 @@ async def test_a_strange_state_is_refused(
         first = await ask(gateway, FakeChannel(RETURNING), caller="ada")
         answers = brought(first, action="accept", content={"name": "Ada"})
         stolen = {**answers, "requestState": state or first["requestState"]}
-        result = await gateway.catalogue.call(name, {}, channel=FakeChannel(RETURNING), caller=caller, answers=stolen)
-        assert result.message is not None
-        assert "not of this gateway, caller and request; begin anew" in result.message
+        with pytest.raises(UpstreamRefused, match="not of this gateway, caller and request; begin anew") as refused:
+            await gateway.catalogue.call(name, {}, channel=FakeChannel(RETURNING), caller=caller, answers=stolen)
+        assert refused.value.code == -32602
         done = await ask(gateway, FakeChannel(RETURNING), caller="ada", answers=answers)
         assert done["content"][0]["text"] == ADA
 
@@ -91,15 +92,18 @@ async def test_a_state_is_good_for_one_request(tmp_path: Path, child: Child) -> 
         assert (await ask(gateway, FakeChannel(RETURNING), answers=answers))["content"][0]["text"] == (
             '{"action": "decline"}'
         )
-        assert (await ask(gateway, FakeChannel(RETURNING), answers=answers))["isError"]
+        with pytest.raises(UpstreamRefused):
+            await ask(gateway, FakeChannel(RETURNING), answers=answers)
 
 
 async def test_coming_back_without_an_answer(tmp_path: Path, child: Child) -> None:
-    """It says which answer is missing, and can be done better."""
+    """The question is asked once more, and can be answered then."""
     async with gateway_of(tmp_path, upstream(child)) as gateway:
         first = await ask(gateway, FakeChannel(RETURNING))
-        again = await ask(gateway, FakeChannel(RETURNING), answers={"requestState": first["requestState"]})
-        assert 'without an answer: inputResponses["question"]' in again["content"][0]["text"]
+        lacking: list[Any] = [None, {"other": {}}, {"question": 1}]
+        for sent in lacking:
+            back = {"requestState": first["requestState"], "inputResponses": sent}
+            assert await ask(gateway, FakeChannel(RETURNING), answers=back) == first
         done = await ask(gateway, FakeChannel(RETURNING), answers=brought(first, action="cancel"))
         assert not done.get("isError")
 
@@ -110,8 +114,8 @@ async def test_a_client_that_does_not_come_back(tmp_path: Path, child: Child) ->
         first = await ask(gateway, FakeChannel(RETURNING))
         await child.sees("cancelled")
         assert "the client is gone" in await child.sees("answered")
-        late = await ask(gateway, FakeChannel(RETURNING), answers=brought(first, action="accept"))
-        assert late["isError"]
+        with pytest.raises(UpstreamRefused, match="begin anew"):
+            await ask(gateway, FakeChannel(RETURNING), answers=brought(first, action="accept"))
 
 
 @pytest.mark.parametrize("capabilities", [{}, {"sampling": {}}])

@@ -13,7 +13,7 @@ import trio
 from gateway.catalogue.federated import Asking
 from gateway.errors import UpstreamError
 from gateway.serving.listings import Listings
-from gateway.upstream.mcp.model import Answers
+from gateway.upstream.mcp.model import Answers, UpstreamRefused
 from tests.fakes.mcp_modern import NEEDS, ModernServer
 from tests.fakes.mcp_rig import FakeChannel, content, gateway_of, names, tool, until_listed
 
@@ -119,13 +119,11 @@ async def test_input_for_a_modern_client(tmp_path: Path, far: ModernServer) -> N
             }
             done = await call("far_needy", {}, channel=channel, caller="ada", answers=answers)
             assert content(done) == "Ada step.1"
-        stolen = await call("far_needy", {}, channel=channel, caller="eve", answers=answers)
-        assert stolen.message is not None
-        assert "not of this gateway, caller and request" in stolen.message
-        other = await call("far_look", {}, channel=channel, caller="ada", answers=answers)
-        assert other.is_error
         made_up = {**answers, "requestState": "step.1"}
-        assert (await call("far_needy", {}, channel=channel, caller="ada", answers=made_up)).is_error
+        strange = (("far_needy", "eve", answers), ("far_look", "ada", answers), ("far_needy", "ada", made_up))
+        for name, caller, sent in strange:
+            with pytest.raises(UpstreamRefused, match="not of this gateway, caller and request"):
+                await call(name, {}, channel=channel, caller=caller, answers=sent)
     capabilities = [params["_meta"]["io.modelcontextprotocol/clientCapabilities"] for params in far.calls("needy")]
     assert capabilities[:2] == [{}, {"elicitation": {}}], "it is asked on nobody's behalf first, then on the client's"
 
@@ -165,6 +163,23 @@ async def test_input_that_a_client_can_not_give(tmp_path: Path, far: ModernServe
     async with gateway_of(tmp_path, upstream(far)) as gateway:
         result = await gateway.catalogue.call("far_needy", {}, channel=channel)
     assert result.message == "far: it needs input (elicitation/create), and this client can't be asked for it"
+
+
+@pytest.mark.parametrize("answers", ["at once", "in a new request"])
+async def test_roots_that_the_profile_passes_on(answers: Answers, tmp_path: Path, far: ModernServer) -> None:
+    """A server learns the folders of the client that called it, and of no other."""
+    far.needs = {"method": "roots/list", "params": {}}
+    roots = {"roots": [{"uri": "file:///home/ada"}]}
+    channel = FakeChannel(answers, capabilities={"roots": {}, "elicitation": {}}, says=roots)
+    async with gateway_of(tmp_path, upstream(far, 'client_features = ["roots"]')) as gateway:
+        result = await gateway.catalogue.call("far_needy", {}, channel=channel)
+        if answers == "in a new request":
+            state = orjson.loads(result.payload)["requestState"]
+            sent = {"requestState": state, "inputResponses": {"who": roots}}
+            result = await gateway.catalogue.call("far_needy", {}, channel=channel, answers=sent)
+        assert content(result) == "file:///home/ada step.1"
+    (capabilities, _) = [params["_meta"]["io.modelcontextprotocol/clientCapabilities"] for params in far.calls("needy")]
+    assert capabilities == {"roots": {}}
 
 
 async def test_a_call_of_ours_wants_it_fresh(tmp_path: Path, far: ModernServer) -> None:
