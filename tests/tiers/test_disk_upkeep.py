@@ -2,10 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from gateway.pipeline.model import Entry
+from gateway.tiers import disk_cleanup
 from gateway.tiers.codec import Codec
 from gateway.tiers.disk_batch import Job, Kind
-from gateway.tiers.disk_cleanup import evict, expire
+from gateway.tiers.disk_cleanup import evict, expire, vacuum
 from gateway.tiers.disk_store import Store
 from gateway.tiers.disk_upkeep import TARGET, Pace, Upkeep, copy_wal
 from gateway.watch.janitor import Janitor
@@ -103,3 +106,14 @@ async def test_no_commit_of_a_chore_moves_the_wal(tmp_path: Path) -> None:
         assert pages == sorted(pages)
         await Janitor(disk, 1.0).clean_up()
         assert await disk.do(Kind.MOVE, wal_is_empty)
+
+
+async def test_a_bit_of_the_vacuum_ends_with_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One page may take a hundred times what the last did, which no pace that was learnt from those knows."""
+    async with opened(tmp_path / "cache.db") as disk:
+        await disk.put({f"k{number}": Entry(b"x" * 900, 0.0, 1.0) for number in range(3000)})
+        await disk.do(Kind.CHORE, lambda store: expire(store, 3000))
+        monkeypatch.setattr(disk_cleanup, "_MAX_SECONDS", 0.0)
+        assert await disk.do(Kind.CHORE, lambda store: vacuum(store, 64)) == 1
+        monkeypatch.undo()
+        assert await disk.do(Kind.CHORE, lambda store: vacuum(store, 8)) > 1
