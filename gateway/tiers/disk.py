@@ -52,7 +52,7 @@ class DiskStatistics:
     evicted: int
     expired: int
     longest_hold_ms: float
-    """The longest bit of the janitor's work, or move of the WAL for it: for so long a request had to wait for it."""
+    """The longest bit of the janitor's work, or step of moving the WAL: for so long a request had to wait for it."""
     pending: int
     """Operations that wait for the disk."""
     given_up: int
@@ -82,7 +82,7 @@ class DiskTier:
         self.file = DiskFile(self._store, clock, existing=existing, keep_damaged=section.keep_damaged)
         self._queue = JobQueue()
         self._untidy = trio.Event()
-        self._upkeep = Upkeep(self._store, self._queue_up)
+        self._upkeep = Upkeep(self._store, self._queue_up, self._queue.writes_held_back)
         self._watched = WatchedDisk(section.max_size) if section.curve else None
 
     @property

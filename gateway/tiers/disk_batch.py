@@ -31,7 +31,7 @@ class Kind(Enum):
     CHORE = "chore"
     """A bit of the janitor's work: a transaction of its own."""
     MOVE = "move"
-    """The WAL is moved into the file, outside a transaction: last, since it waits for the disk."""
+    """A step of moving the WAL into the file, outside a transaction."""
 
 
 @dataclass(eq=False, slots=True)

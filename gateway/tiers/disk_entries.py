@@ -62,7 +62,9 @@ def read(store: Store, keys: Iterable[str], sizes: dict[str, int] | None = None)
     if damaged:
         store.counters.damaged += len(damaged)
         with suppress(sqlite3.OperationalError):  # on a full disk they stay, and stay misses
+            store.move.settle()
             delete(store.connection, damaged)
+            store.move.wrote()
     return found
 
 

@@ -17,7 +17,7 @@ from gateway.tiers.disk_batch import Job, Kind, Worker, do_batch
 from gateway.tiers.disk_purges import DamagedLogError, PurgeLog
 from gateway.tiers.disk_store import Store
 from gateway.tiers.schema import open_file
-from gateway.tiers.schema_damage import FAILURES, remove, replace, trouble
+from gateway.tiers.schema_damage import FAILURES, remove, replace, set_aside, trouble
 
 log = structlog.get_logger(__name__)
 
@@ -95,7 +95,19 @@ class DiskFile:
         if self._worker is not None:
             worker, self._worker = self._worker, None
             with trio.CancelScope(shield=True):
-                await worker.end()
+                await self._end(worker)
+
+    async def _end(self, worker: Worker) -> None:
+        # The last connection deletes the WAL, so the file has to be on the disk by then.
+        trusted = True
+        try:
+            await worker.do(self._store.move.settle)
+        except DamagedLogError:
+            trusted = False
+        await worker.end()
+        self._store.move.close()
+        if not (trusted or self._existing):
+            await trio.to_thread.run_sync(set_aside, self.path, self._keep_damaged)
 
     def _connect(self, now: float) -> sqlite3.Connection:
         """A connection that the store works on; a file that opens, and that it then can't read, is set aside, too."""
@@ -152,7 +164,7 @@ class DiskFile:
         """Move what is in the WAL into the file, so that the WAL can be written from its beginning."""
         try:
             if self._worker is not None:
-                await self._worker.do(self._store.truncate_wal)
+                await self._worker.do(self._store.move.truncate)
         except sqlite3.Error as error:
             log.debug("no room for a checkpoint", tier=self._store.name, error=str(error))
 

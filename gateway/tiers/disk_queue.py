@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import trio
 
 from gateway.errors import TierError
-from gateway.tiers.disk_batch import Job
+from gateway.tiers.disk_batch import Job, Kind
 
 MAX_JOBS = 10_000
 """Jobs that wait; beyond, the disk is too slow to be of use and requests go on without it."""
 MAX_BYTES = 64_000_000
 """Bytes of entries that wait to be written, also while they are; one entry alone may be larger."""
+_WRITES = (Kind.CHANGE, Kind.CHORE)
 
 
 class JobQueue:
@@ -24,6 +26,7 @@ class JobQueue:
         self._jobs: list[Job] = []
         self._queued = trio.Event()
         self._weight = 0
+        self._held_back = False
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -39,11 +42,26 @@ class JobQueue:
         self._queued.set()
 
     async def take(self) -> Sequence[Job]:
-        """All that waits, once there is something; each is to be `settle`d when it is done."""
-        await self._queued.wait()
-        self._queued = trio.Event()
-        jobs, self._jobs = self._jobs, []
-        return jobs
+        """All that waits and is not held back, once there is something; each is to be `settle`d when it is done."""
+        while True:
+            await self._queued.wait()
+            self._queued = trio.Event()
+            jobs, self._jobs = self._jobs, []
+            if self._held_back:
+                self._jobs = [job for job in jobs if job.kind in _WRITES]
+                jobs = [job for job in jobs if job.kind not in _WRITES]
+            if jobs:
+                return jobs
+
+    @contextmanager
+    def writes_held_back(self) -> Iterator[None]:
+        """Inside, what writes stays in the queue: it would have to wait for the disk, and reads behind it as well."""
+        self._held_back = True
+        try:
+            yield
+        finally:
+            self._held_back = False
+            self._queued.set()
 
     def settle(self, job: Job) -> None:
         """`job` is done, however it went: who waits for it goes on, and there is room for others."""

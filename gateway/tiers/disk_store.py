@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 
 from gateway.tiers.codec import Codec
+from gateway.tiers.disk_move import WalMove
 from gateway.tiers.disk_purges import DamagedLogError, PurgeLog
 from gateway.tiers.disk_space import Room
 from gateway.tiers.schema import load_log, save_mark, wal_pages
@@ -53,6 +54,7 @@ class Store:
         """The time of the batch."""
         self.codec = codec
         self.room = Room(path)
+        self.move = WalMove(path, self.wal)
         self.max_size = max_size
         self.counters = Counters()
         self.entries = self.bytes_used = self.file_bytes = 0
@@ -76,6 +78,7 @@ class Store:
         self._start_sweeps_again()
         self.doomed = 0
         self.measure()
+        self.move.open(connection)
 
     @property
     def untidy(self) -> bool:
@@ -85,10 +88,11 @@ class Store:
 
     def begin(self, *, durable: bool, chore: bool) -> None:
         """Start a transaction; a `durable` one is on the disk when it is committed, also after a power loss."""
+        self.move.settle()
         self.room.look(self.now)
         if self.room.tight:
             with suppress(sqlite3.OperationalError):  # then there is no room for that either
-                self.truncate_wal()
+                self.move.truncate()
         pages = wal_pages(self.path, _WAL_PAGES_CHORE if chore else _WAL_PAGES)
         self.connection.execute(f"PRAGMA wal_autocheckpoint = {pages}").fetchall()
         # PRAGMA synchronous can't be changed inside a transaction (sqlite.org/pragma.html).
@@ -102,6 +106,7 @@ class Store:
         if mark != self._saved_mark:
             save_mark(self.connection, self.purges)
         self.connection.execute("COMMIT")
+        self.move.wrote()
         self._saved_mark = mark
         self.measure()
 
@@ -113,14 +118,6 @@ class Store:
         self._start_sweeps_again()
         if self.purges.mark() != self._saved_mark:
             self.purges = load_log(self.connection)
-
-    def move_wal(self) -> None:
-        """Move what the WAL holds into the file; outside a transaction."""
-        self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-
-    def truncate_wal(self) -> None:
-        """Move what the WAL holds into the file and cut it; outside a transaction."""
-        self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def measure(self) -> None:
         """See how large the file is; all of it is known without reading the tables."""

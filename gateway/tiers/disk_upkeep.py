@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 import trio
 
 from gateway.errors import TierError
 from gateway.tiers.disk_batch import Job, Kind
 from gateway.tiers.disk_cleanup import Chore
+from gateway.tiers.disk_move import LARGE_WAL
 from gateway.tiers.disk_store import Store
 
 TARGET = 0.004
 """Seconds that a bit should take, so that with what may fall into it, it stays below 20 ms."""
 _MAX_BIT = 256
 """Rows or pages in one bit at most: each may cost a hundred times what the last ones did."""
-_MOVE_TARGET = 0.008
-"""Seconds that a move of the WAL should take, most of it waiting for the disk, however little there is to move."""
+_MOVE_TARGET = 0.006
+"""Seconds that copying the WAL into the file should take."""
 _BETWEEN_MOVES = (32, 2048)
-"""Rows or pages between two moves, at least and at most. With less there would be little else than waiting: the first
-commit after a move waits for the disk as well, to begin the WAL anew."""
-_WAL_BYTES = 1_000_000
-"""A WAL up to this size is left as it is when all is done."""
+"""Rows or pages between two moves, at least and at most. With less there would be little else than waiting for the
+disk, which each move does three times."""
 
 
 class Pace:
@@ -62,15 +60,22 @@ class Upkeep:
     """Does chores on a store by jobs that are queued as any other, with requests served in between.
 
     A chore's commit does not move the WAL into the file (a checkpoint, sqlite.org/wal.html): it would wait for the disk
-    twice with all that the chore has done. That is a job of its own, and the WAL is synced before it by another thread,
-    so that only the file is left to wait for.
+    three times with all that the chore has done. The steps of a move are jobs of their own, and other threads do the
+    waiting between them (`gateway.tiers.disk_move`). Reads are served meanwhile, writes wait until it is done.
     """
 
-    def __init__(self, store: Store, queue_up: Callable[[Job], Awaitable[Job]]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        queue_up: Callable[[Job], Awaitable[Job]],
+        writes_held_back: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self.longest_hold = 0.0
-        """Seconds that the longest bit or move took: for so long a request had to wait for it."""
+        """Seconds that the longest bit or step of a move took: for so long a request had to wait for it."""
         self._store = store
         self._queue_up = queue_up
+        self._writes_held_back = writes_held_back
+        self._moving = trio.Lock()
         self._paces: dict[Callable[..., int], Paces] = {}
         self._unmoved = 0
 
@@ -96,33 +101,36 @@ class Upkeep:
 
     async def finish(self) -> None:
         """Move what the chores have left in the WAL, and give back the room that a burst of writes took there."""
-        if self._unmoved:
-            await self._move()
-        job = await self._queue_up(Job(Kind.MOVE, truncate_large_wal))
+        wal = self._store.wal
+        if self._unmoved or (wal.exists() and wal.stat().st_size > LARGE_WAL):
+            await self._move(cut=True)
+
+    async def _move(self, *, cut: bool = False) -> float:
+        """How many seconds the copying took."""
+        move = self._store.move
+        async with self._moving:
+            self._unmoved = 0
+            await trio.to_thread.run_sync(move.sync_wal)  # most of it, with writes going on
+            with self._writes_held_back():
+                while not (copied := await self._step(copy_wal)).result:
+                    await trio.to_thread.run_sync(move.sync_wal)
+                await trio.to_thread.run_sync(move.sync_due)
+                await self._step(partial(begin_wal, cut=cut))
+                await trio.to_thread.run_sync(move.sync_due)
+        return copied.seconds
+
+    async def _step(self, work: Callable[[Store], object]) -> Job:
+        job = await self._queue_up(Job(Kind.MOVE, work))
         self.longest_hold = max(self.longest_hold, job.seconds)
-
-    async def _move(self) -> float:
-        """How many seconds it took."""
-        self._unmoved = 0
-        await trio.to_thread.run_sync(_sync, self._store.wal)
-        job = await self._queue_up(Job(Kind.MOVE, Store.move_wal))
-        self.longest_hold = max(self.longest_hold, job.seconds)
-        return job.seconds
+        return job
 
 
-def truncate_large_wal(store: Store) -> None:
-    """Cut the WAL, if it is large; outside a transaction."""
-    if store.wal.exists() and store.wal.stat().st_size > _WAL_BYTES:
-        store.truncate_wal()
-        store.measure()
+def copy_wal(store: Store) -> bool:
+    """Copy what the WAL holds into the file; False when the WAL has to be synced before."""
+    return store.move.copy()
 
 
-def _sync(path: Path) -> None:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def begin_wal(store: Store, *, cut: bool) -> None:
+    """Begin the WAL anew, after the file is synced."""
+    store.move.begin_anew(cut=cut)
+    store.measure()

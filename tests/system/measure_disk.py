@@ -1,18 +1,25 @@
 """Measures the disk tier with 1 000 and with 1 000 000 entries: `python tests/system/measure_disk.py FOLDER [COUNT]`.
 
 Prints the time of a get and of a put in both files and their ratio, of opening both, of purges with
-a request waiting meanwhile, and the longest that the janitor held the connection.
+a request waiting meanwhile, and the longest that the janitor held the connection. Beside the longest hold of each
+kind stands how much of it the thread ran, and on Linux how much it waited for a CPU: the rest it waited for the disk or
+for the interpreter. At last comes the longest sync of a small file of its own on the same disk, by a process beside
+this one: it tells what the disk does whoever asks.
 """
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import random
 import statistics
 import sys
+import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import trio
@@ -22,7 +29,10 @@ from gateway.pipeline.clock import Clock
 from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.model import Entry
 from gateway.profile.tiers import DiskTier as DiskSection
+from gateway.tiers import disk_file
 from gateway.tiers.disk import DiskTier, open_disk
+from gateway.tiers.disk_batch import Job, Kind, do_batch
+from gateway.tiers.disk_store import Store
 from gateway.watch.janitor import Janitor
 
 _PAYLOAD = random.Random(0).randbytes(600)
@@ -116,9 +126,76 @@ async def main(folder: Path, large: int) -> None:
             for selector in (Selector("tag", "component:7"), Selector("glob", "*ff7"), Selector("all")):
                 took, _ = await longest_wait(big, partial(big.purge, selector))
                 print(f"purge {selector.kind} {took * 1e3:.1f} ms", flush=True)
-            took, _ = await longest_wait(big, Janitor(big, 1.0).clean_up)
+            with synced_elsewhere(folder / "elsewhere"):
+                took, _ = await longest_wait(big, Janitor(big, 1.0).clean_up)
             print(f"clean up {took:.1f} s", big.statistics())
 
 
+class Holds:
+    """The longest holds of the connection, by what held it."""
+
+    def __init__(self) -> None:
+        self._longest: dict[str, tuple[float, ...]] = {}
+
+    def do_batch(self, store: Store, kind: Kind, jobs: Sequence[Job], now: float) -> None:
+        """Do what the real one does, and measure it."""
+        before = time.perf_counter(), time.thread_time(), waited_for_cpu()
+        try:
+            do_batch(store, kind, jobs, now)
+        finally:
+            after = time.perf_counter(), time.thread_time(), waited_for_cpu()
+            took = tuple((end - begin) * 1e3 for begin, end in zip(before, after, strict=True))
+            name = kind.value
+            if kind in (Kind.CHORE, Kind.MOVE):
+                work = getattr(jobs[0].work, "func", jobs[0].work)
+                name = f"{kind.value} {getattr(work, '__name__', type(work).__name__)}"
+            self._longest[name] = max(self._longest.get(name, took), took)
+
+    def tell(self) -> None:
+        for name, (wall, ran, waited) in self._longest.items():
+            print(f"  {name}: longest {wall:.1f} ms, of which it ran {ran:.1f} and waited for a CPU {waited:.1f}")
+
+
+def waited_for_cpu() -> float:
+    """Seconds for which this thread was ready to run and did not (proc(5), schedstat); 0 where nobody counts them."""
+    try:
+        about = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat").read_bytes()
+        return int(about.split()[1]) / 1e9
+    except OSError:
+        return 0.0
+
+
+@contextmanager
+def synced_elsewhere(path: Path) -> Iterator[None]:
+    """Meanwhile another process writes and syncs a small file again and again; tells how long that took."""
+    anew = multiprocessing.get_context("spawn")
+    stop = anew.Event()
+    process = anew.Process(target=sync_again_and_again, args=(path, stop))
+    process.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        process.join()
+
+
+def sync_again_and_again(path: Path, stop: Event) -> None:
+    took = []
+    with path.open("wb") as file:
+        while not stop.is_set():
+            file.seek(0)
+            file.write(random.randbytes(4096))
+            file.flush()
+            begin = time.perf_counter()
+            os.fsync(file.fileno())
+            took.append((time.perf_counter() - begin) * 1e3)
+            time.sleep(0.05)
+    path.unlink()
+    print(f"    a sync elsewhere: median {statistics.median(took):.1f} ms, longest {max(took):.1f} ms", flush=True)
+
+
 if __name__ == "__main__":
+    holds = Holds()
+    vars(disk_file)["do_batch"] = holds.do_batch
     trio.run(main, Path(sys.argv[1]), int(sys.argv[2]) if sys.argv[2:] else 1_000_000)
+    holds.tell()
