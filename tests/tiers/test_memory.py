@@ -47,6 +47,42 @@ async def test_bytes_are_bounded(autojump_clock: trio.testing.MockClock) -> None
     assert tier.get("key-999") is not None
 
 
+async def test_what_is_made_of_an_entry_counts_and_goes_with_it(autojump_clock: trio.testing.MockClock) -> None:
+    """It takes room, for which others go; another entry, a soft purge or a new value ends it."""
+    tier = memory(Clock(lambda: 0.0), max_size="100KB")
+    for number in range(50):
+        tier.put(f"key-{number}", entry(1000))
+    before = tier.statistics()
+    slot = tier.held("key-49")
+    assert slot is not None
+    tier.attach(slot, "made", 40_000)
+    assert tier.statistics().size <= 100_000
+    assert before.size + 39_000 < tier.statistics().size + 1500 * tier.statistics().evictions
+    assert tier.held("key-49") is slot
+    assert slot.made == "made"
+    tier.put("key-49", entry(1000))
+    assert slot.made is None
+    tier.attach(slot, "made", 10_000)
+    held = tier.statistics().size
+    assert tier.purge(Selector("key", "key-49"), soft=True) == 1
+    assert slot.made is None
+    assert tier.statistics().size <= held - 10_000
+
+
+async def test_a_slot_that_is_used_is_a_hit(autojump_clock: trio.testing.MockClock) -> None:
+    """To look at it is none; to use it counts and keeps it, as `get` does."""
+    tier = memory(Clock(lambda: 0.0), max_items=2)
+    tier.put("a", entry())
+    tier.put("b", entry())
+    slot = tier.held("a")
+    assert slot is not None
+    assert tier.meter.hits == 0
+    tier.use(slot, 0.0)
+    tier.put("c", entry())
+    assert tier.meter.hits == 1
+    assert [tier.held(key) is not None for key in "abc"] == [True, False, True]
+
+
 async def test_long_tags_are_counted_and_not_kept_longer_than_their_entry(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

@@ -6,6 +6,7 @@ import random
 import tracemalloc
 from bisect import bisect
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import accumulate
 from typing import Any
 
@@ -41,11 +42,13 @@ def tier(clock: Clock | None = None, **section: object) -> MemoryTier:
     return MemoryTier(about, clock or Times())
 
 
+@cache
 def size_of(key: str) -> int:
     """Payloads from nothing to 4 kB, the same for the same key."""
     return int(random.Random(key).paretovariate(1.3) * 100) % 4000
 
 
+@cache
 def entry_of(key: str) -> Entry:
     return Entry(bytes(size_of(key)), 1000.0, 1e12, priority=Priority.MEDIUM)
 
