@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 _HUGE = re.compile(rb"[0-9]{19}")
-"""An integer of more than 64 bits, perhaps: orjson makes a float of it, the SDK's parsers do not."""
+"""An integer of more than 64 bits, perhaps, of which orjson makes a float."""
 
 _DEEP = 100
 """Arrays and objects from which on one may be nested so deeply that parsers differ in whether they take it."""
@@ -43,9 +43,20 @@ def parse(body: bytes) -> Message | None:
         return None
     if type(method) is not str or (params is not None and type(params) is not dict):
         return None
-    if body.count(b"{") + body.count(b"[") > _DEEP or _HUGE.search(body) is not None:
+    if body.count(b"{") + body.count(b"[") > _DEEP:
+        return None
+    if _HUGE.search(body) is not None and _has_huge_integer(body):
         return None
     return Message(id_, method, params)
+
+
+def _has_huge_integer(body: bytes) -> bool:
+    """Whether there is an integer of more than 64 bits, which the SDK's parsers read as what it is."""
+    try:
+        orjson.dumps(json.loads(body))
+    except (TypeError, ValueError, RecursionError):
+        return True
+    return False
 
 
 def id_bytes(id_: _Id, *, ascii_only: bool) -> bytes:

@@ -44,14 +44,22 @@ def test_a_request() -> None:
         {"method": 1},
         {"params": []},
         {"more": 1},
-        {"params": {"n": 10**18}},
-        {"params": {"n": "1" * 19}},
+        {"params": {"n": 2**64}},
+        {"params": {"n": [-(2**63) - 1]}},
         {"params": {"x": [[]] * 120}},
     ],
 )
 def test_what_is_unusual_is_left_to_the_sdk(change: dict[str, Any]) -> None:
     """Also what parsers read differently: large integers, deep nesting."""
     assert parse(json.dumps({**GOOD, **change}).encode()) is None
+
+
+@pytest.mark.parametrize("value", ["1" * 40, 2**64 - 1, -(2**63), 0.1234567890123456789, "x" * 100])
+def test_many_digits_are_no_reason(value: Any) -> None:
+    """Numbers of 64 bits and texts of digits, such as times in nanoseconds, are the same to every parser."""
+    message = parse(json.dumps({**GOOD, "params": {"v": value}}).encode())
+    assert message is not None
+    assert message.params == {"v": value}
 
 
 @given(values)
