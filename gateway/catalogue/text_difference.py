@@ -12,8 +12,6 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
 
-from rapidfuzz.distance import Indel
-
 _ROUNDS = 32
 """How often gaps are cut by anchors; each round takes linear time."""
 _MAX_CELLS = 4_000_000
@@ -129,6 +127,8 @@ def _exact(gap: _Gap, before: list[str], after: list[str]) -> Iterator[_Gap]:
     if (end - start) * (new_end - new_start) > _MAX_CELLS:
         yield gap
         return
+    from rapidfuzz.distance import Indel  # some megabytes, for the few who compare
+
     for step in Indel.opcodes(before[start:end], after[new_start:new_end]):
         if step.tag != "equal":
             yield (

@@ -126,6 +126,8 @@ class Recorder:
             return NEVER
         if not self._budget.paused:
             self._asked.append((mark, now, cost, priority, expires, False))
+            if len(self._asked) >= BATCH:  # what is put without having been asked for, such as an import
+                self._settle(now)
         return self._running
 
     def purge(self, keys: Iterable[str] | None) -> None:

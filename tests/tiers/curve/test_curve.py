@@ -256,3 +256,19 @@ def test_memory_is_bounded(algorithm: str) -> None:
         finally:
             tracemalloc.stop()
     assert taken[1] - taken[0] < 2_600_000
+
+
+def test_entries_that_nobody_asked_for_leave_nothing_behind() -> None:
+    """What is only put, as by an import, is not remembered until somebody asks: no more than the tier's 400 bytes."""
+    memory = tier(max_items=100_000)
+    tracemalloc.start()
+    try:
+        for number in range(2_000):
+            memory.put(f"key-{number}", Entry(b"", 1000.0, 1e12))
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(2_000, 22_000):
+            memory.put(f"key-{number}", Entry(b"", 1000.0, 1e12))
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (after - before) / 20_000 < 400
