@@ -323,6 +323,20 @@ def test_a_drain_answers_what_was_sent(folder: Path) -> None:
         assert b"connection: close" in answer.headers
 
 
+def test_a_drain_answers_what_was_sent_to_others(folder: Path) -> None:
+    """Also a request that has to be handed on."""
+    foreign = http(rpc("tools/list", {"cursor": "x"}))
+    with fronted(folder, told=True) as gateway, connect(gateway) as begun:
+        begun.sendall(foreign[:-5])
+        ask(gateway, PING)
+        gateway.process.terminate()
+        gateway.wait_for("stopping")
+        begun.sendall(foreign[-5:])
+        answer = read_answer(begun, bytearray())
+        assert answer is not None
+        assert b"Unknown cursor" in answer.body
+
+
 @pytest.mark.parametrize("front", ["true", "false"])
 def test_a_unix_socket(folder: Path, tmp_path: Path, front: str) -> None:
     """MCP on a Unix socket, alone: by the front, by hypercorn behind it, and without it."""
