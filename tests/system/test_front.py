@@ -8,6 +8,7 @@ import socket
 import urllib.request
 import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -304,6 +305,55 @@ def test_connections_beyond_the_limit_wait(folder: Path) -> None:
             first.close()
             third.settimeout(30)
             assert read_answer(third, bytearray()) is not None
+
+
+def test_a_full_memory_answers(folder: Path) -> None:
+    """What is made of an entry for serving it can cost that entry its place, and never the client its answer."""
+    with fronted(folder, "--set", 'cache.memory.max_size="4KB"') as gateway:
+        for _ in range(4):
+            for name in ("a", "unicode", "text", "a"):
+                answer = ask(gateway, called({"name": name}, modern=False))
+                assert answer is not None
+                assert answer.status == 200
+
+
+def test_a_refused_question_counts_once(folder: Path) -> None:
+    """The rate limit counts requests, whether the SDK or the front answers them."""
+    request = http(rpc("prompts/list", {"_meta": META}), *routed("prompts/list"))
+    with fronted(folder, "--set", 'server.rate_limit={ max = 3, window = "1h" }') as gateway:
+        answers = [ask(gateway, request) for _ in range(4)]
+    assert [answer.status for answer in answers if answer is not None] == [404, 404, 404, 429]
+
+
+def test_a_drain_answers_what_is_handed_over(folder: Path) -> None:
+    """Hypercorn, which closes what is idle then, has the request before it looks."""
+    request = http(rpc("nothing"))
+    with fronted(folder, told=True) as gateway, ExitStack() as stack:
+        connections = [stack.enter_context(connect(gateway)) for _ in range(10)]
+        for connection in connections:
+            connection.sendall(request[:20])
+        ask(gateway, PING)
+        gateway.process.terminate()
+        gateway.wait_for("stopping")
+        for connection in connections:
+            connection.sendall(request[20:])
+        answers = [read_answer(connection, bytearray()) for connection in connections]
+    assert all(answers)
+
+
+def test_a_drain_ends_with_an_answer_that_was_being_written(folder: Path) -> None:
+    """A client that keeps its connection open, and reads slowly, does not hold it up for the whole of its timeout."""
+    with fronted(folder, "--set", 'server.drain_timeout="1m"', told=True) as gateway, socket.socket() as slow:
+        (folder / "docs" / "large.json").write_text(json.dumps(["x" * 1000] * 10_000))
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.settimeout(30)
+        slow.connect(("127.0.0.1", gateway.port))
+        slow.sendall(called({"name": "large"}, modern=False))
+        assert slow.recv(1) == b"H"
+        gateway.process.terminate()
+        gateway.wait_for("stopping")
+        assert read_answer(slow, bytearray(b"H")) is not None
+        assert slow.recv(1) == b""
 
 
 def test_a_drain_answers_what_was_sent(folder: Path) -> None:

@@ -85,7 +85,7 @@ class Connection:
     async def serve(self) -> None:
         """Answer until the client goes, or is to be told so. Raises HandedOver, and OSError when the client is gone."""
         left = self._section.connections.max_requests
-        while True:
+        while not self.draining or self.has_more:
             head = await self._head()
             if head is None:
                 return
@@ -109,7 +109,7 @@ class Connection:
             if reply is None:
                 raise HandedOver(bytes(self._buffer))
             del self._buffer[:size]
-            last = head.last or left <= 0 or (self.draining and not self._buffer)
+            last = head.last or left <= 0 or (self.draining and not self.has_more)
             if isinstance(reply, Refusal):
                 await self._write(refused(reply, self._date(), last=last))
             else:
@@ -117,6 +117,14 @@ class Connection:
             if last:
                 self._shut()
                 return
+
+    @property
+    def has_more(self) -> bool:
+        """Whether something of a request is there, read or not."""
+        try:
+            return bool(self._buffer or self.sock.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
 
     async def _reply(self, recognised: Recognised, envelope: Envelope) -> Reply | None:
         reply = recognised(envelope)

@@ -127,8 +127,7 @@ class Front:
         self._counts.add("opened")
         connection.draining = self._draining
         try:
-            if not self._draining or _has_more(sock):
-                await connection.serve()
+            await connection.serve()
         except HandedOver as handed:
             self._open.discard(connection)
             self._counts.add("handed_over")
@@ -164,7 +163,7 @@ class Front:
         """Let each connection end with the request that it is at; those that are at none are closed."""
         for connection in list(self._open):
             connection.draining = True
-            if connection.phase is Phase.IDLE and not _has_more(connection.sock):
+            if connection.phase is Phase.IDLE and not connection.has_more:
                 self._end(connection)
 
     def _end(self, connection: Connection) -> None:
@@ -175,11 +174,3 @@ class Front:
         if sock.fileno() >= 0:
             trio.lowlevel.notify_closing(sock)
             sock.close()
-
-
-def _has_more(sock: socket.socket) -> bool:
-    """Whether the client has sent something that was not read yet."""
-    try:
-        return bool(sock.recv(1, socket.MSG_PEEK))
-    except OSError:
-        return False
