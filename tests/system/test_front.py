@@ -201,6 +201,17 @@ def test_empty_lines_before_a_request_are_passed_over(gateway: Gateway) -> None:
     ]
 
 
+def test_a_bad_head_behind_an_empty_line_in_pieces_is_refused_at_once(gateway: Gateway) -> None:
+    """As any other: nobody waits for the deadline."""
+    with connect(gateway) as connection:
+        for part in (b"\r", b"\n", b"GET / HTTP/1.1\nX: y\n\n"):
+            connection.sendall(part)
+            ask(gateway, PING)
+        answer = read_answer(connection, bytearray())
+    assert answer is not None
+    assert answer.status == 400
+
+
 def test_a_head_that_is_too_large_is_refused(gateway: Gateway) -> None:
     """431, which names the key; in one piece or without end."""
     for data in (http(rpc("ping"), ("X", "y" * 9000)), b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 70_000):
@@ -279,15 +290,42 @@ def test_a_client_that_resets_harms_nobody(gateway: Gateway) -> None:
     assert conversation(gateway, PING, 1)[0] is not None
 
 
-def test_a_client_that_does_not_read_is_given_up(gateway: Gateway) -> None:
+def test_a_client_that_does_not_read_is_given_up(folder: Path) -> None:
     """Its answers fill what the system holds for it; then its time runs out, and nobody else waits."""
     request = called({}, modern=False, name="long")
-    with connect(gateway) as connection:
+    timeout = 'server.connections.body_timeout="2s"'
+    with fronted(folder, "--set", timeout) as gateway, connect(gateway) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.settimeout(60)
         with pytest.raises(ConnectionError):
             connection.sendall(request * 100_000)
         assert conversation(gateway, PING, 1)[0] is not None
+        assert events(gateway)["timed_out"] == 1
+
+
+def test_a_last_answer_arrives_whatever_else_was_sent(folder: Path) -> None:
+    """What is not read any more does not reset the connection while the answer is under way."""
+    (folder / "docs" / "large.json").write_text(json.dumps(["x" * 1000] * 5_000))
+    request = http(rpc("tools/call", {"name": "doc", "arguments": {"name": "large"}}), ("Connection", "close"))
+    with fronted(folder) as gateway, connect(gateway) as connection:
+        ask(gateway, request)
+        connection.sendall(request + PING * 500)
+        answer = read_answer(connection, bytearray())
+    assert answer is not None
+    assert len(answer.body) > 5_000_000
+
+
+def test_no_socket_waits_for_another_one(folder: Path, tmp_path: Path) -> None:
+    """One that nobody connects to takes nothing of the connections that there may be."""
+    path = str(tmp_path / "s")
+    with fronted(folder, "--set", "server.connections.max=1", "--set", f'server.sockets=["{path}"]') as gateway:
+        assert ask(gateway, PING) is not None
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(30)
+            connection.connect(path)
+            connection.sendall(PING)
+            assert read_answer(connection, bytearray()) is not None
+        assert ask(gateway, PING) is not None
 
 
 def test_connections_beyond_the_limit_wait(folder: Path) -> None:

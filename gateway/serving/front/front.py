@@ -77,12 +77,14 @@ class Front:
 
     async def _accept(self, listening: socket.socket, connections: trio.Nursery) -> None:
         while True:
-            await self._room.acquire()
+            await trio.lowlevel.wait_readable(listening)
+            await self._room.acquire()  # not before: another socket would have to do without
             try:
-                sock, peer = await self._accepted(listening)
-            except BaseException:
+                sock, peer = self._open_one(listening)
+            except OSError as error:
                 self._room.release()
-                raise
+                await self._wait_after(error)
+                continue
             connections.start_soon(self._serve, sock, peer)
 
     def _accept_waiting(self, listening: socket.socket, connections: trio.Nursery) -> None:
@@ -107,18 +109,14 @@ class Front:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock, address[0] if isinstance(address, tuple) else ""
 
-    async def _accepted(self, listening: socket.socket) -> tuple[socket.socket, str]:
-        while True:
-            await trio.lowlevel.wait_readable(listening)
-            try:
-                return self._open_one(listening)
-            except (BlockingIOError, ConnectionAbortedError):
-                continue
-            except OSError as error:
-                if error.errno not in _EXHAUSTED:
-                    raise
-                log.warning("a connection can't be accepted", error=error.strerror)
-                await trio.sleep(_PAUSE)
+    async def _wait_after(self, error: OSError) -> None:
+        """Wait for as long as it makes sense to before the next try to accept; raises `error` where there is none."""
+        if isinstance(error, BlockingIOError | ConnectionAbortedError):
+            return
+        if error.errno not in _EXHAUSTED:
+            raise error
+        log.warning("a connection can't be accepted", error=error.strerror)
+        await trio.sleep(_PAUSE)
 
     async def _serve(self, sock: socket.socket, peer: str) -> None:
         """One connection, which is closed in the end; nothing that happens on it reaches the others."""
