@@ -7,16 +7,12 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 from gateway.errors import StartError
 from gateway.profile.loader import Loaded, load_profile
 from gateway.profile.search import DEFAULT_PROFILE
 from gateway.serving.stdio.early import Early
 from gateway.serving.stdio.greeting import Greeting, greet, protocol_stdout
-
-if TYPE_CHECKING:
-    pass
 
 _VARIABLE = "GATEWAY_PROFILE"
 _STOPPING = {signal.SIGTERM, signal.SIGINT}

@@ -57,7 +57,7 @@ class Connections(Section):
     header_timeout: Annotated[Duration, Field(gt=0)] = 10.0
     """How long the head of a request may take to arrive, from its first byte."""
     body_timeout: Annotated[Duration, Field(gt=0)] = 30.0
-    """How long its body may take after that; also how long a client may take to read an answer."""
+    """How long its body may take after that; also how long a client may read nothing of an answer."""
     idle_timeout: Annotated[Duration, Field(gt=0)] = 75.0
     """How long a connection may stay open between requests."""
 

@@ -126,9 +126,14 @@ class MemoryTier:
             slot.noted = recorder.hit(slot.key, now, slot.cost, slot.priority, slot.usable_until)
 
     def attach(self, slot: Slot, made: object, size: int) -> None:
-        """Keep with the entry in `slot` what was made of it, which takes `size` bytes; others may have to go for it."""
-        slot.made = made
-        self._resize_slot(slot, size)
+        """Keep with the entry in `slot` what was made of it, which takes `size` bytes.
+
+        Others may have to go for it, and where it is the least of them the entry itself: `slot` is not to be used then.
+        What there is no room for beside its entry is not kept.
+        """
+        fits = cost_of(slot.key, slot.entry) + size <= self._max_size
+        slot.made = made if fits else None
+        self._resize_slot(slot, size if fits else 0)
         self._make_room()
 
     def peek(self, key: str) -> Entry | None:

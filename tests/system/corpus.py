@@ -377,6 +377,9 @@ def _framing() -> Iterator[tuple[str, bytes]]:
         "DELETE /mcp HTTP/1.1",
         "OPTIONS /mcp HTTP/1.1",
         "POST /mcp HTTP/1.0",
+        "POST  /mcp HTTP/1.1",
+        "POST /mcp  HTTP/1.1",
+        "\nPOST /mcp HTTP/1.1",
     ):
         yield first, http(body, ("Connection", "close"), first=first)
     yield "GET", b"GET /mcp HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nConnection: close\r\n\r\n"

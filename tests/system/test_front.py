@@ -8,6 +8,7 @@ import socket
 import urllib.request
 import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -200,6 +201,17 @@ def test_empty_lines_before_a_request_are_passed_over(gateway: Gateway) -> None:
     ]
 
 
+def test_a_bad_head_behind_an_empty_line_in_pieces_is_refused_at_once(gateway: Gateway) -> None:
+    """As any other: nobody waits for the deadline."""
+    with connect(gateway) as connection:
+        for part in (b"\r", b"\n", b"GET / HTTP/1.1\nX: y\n\n"):
+            connection.sendall(part)
+            ask(gateway, PING)
+        answer = read_answer(connection, bytearray())
+    assert answer is not None
+    assert answer.status == 400
+
+
 def test_a_head_that_is_too_large_is_refused(gateway: Gateway) -> None:
     """431, which names the key; in one piece or without end."""
     for data in (http(rpc("ping"), ("X", "y" * 9000)), b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 70_000):
@@ -278,15 +290,42 @@ def test_a_client_that_resets_harms_nobody(gateway: Gateway) -> None:
     assert conversation(gateway, PING, 1)[0] is not None
 
 
-def test_a_client_that_does_not_read_is_given_up(gateway: Gateway) -> None:
+def test_a_client_that_does_not_read_is_given_up(folder: Path) -> None:
     """Its answers fill what the system holds for it; then its time runs out, and nobody else waits."""
     request = called({}, modern=False, name="long")
-    with connect(gateway) as connection:
+    timeout = 'server.connections.body_timeout="2s"'
+    with fronted(folder, "--set", timeout) as gateway, connect(gateway) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.settimeout(60)
         with pytest.raises(ConnectionError):
             connection.sendall(request * 100_000)
         assert conversation(gateway, PING, 1)[0] is not None
+        assert events(gateway)["timed_out"] == 1
+
+
+def test_a_last_answer_arrives_whatever_else_was_sent(folder: Path) -> None:
+    """What is not read any more does not reset the connection while the answer is under way."""
+    (folder / "docs" / "large.json").write_text(json.dumps(["x" * 1000] * 5_000))
+    request = http(rpc("tools/call", {"name": "doc", "arguments": {"name": "large"}}), ("Connection", "close"))
+    with fronted(folder) as gateway, connect(gateway) as connection:
+        ask(gateway, request)
+        connection.sendall(request + PING * 500)
+        answer = read_answer(connection, bytearray())
+    assert answer is not None
+    assert len(answer.body) > 5_000_000
+
+
+def test_no_socket_waits_for_another_one(folder: Path, tmp_path: Path) -> None:
+    """One that nobody connects to takes nothing of the connections that there may be."""
+    path = str(tmp_path / "s")
+    with fronted(folder, "--set", "server.connections.max=1", "--set", f'server.sockets=["{path}"]') as gateway:
+        assert ask(gateway, PING) is not None
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(30)
+            connection.connect(path)
+            connection.sendall(PING)
+            assert read_answer(connection, bytearray()) is not None
+        assert ask(gateway, PING) is not None
 
 
 def test_connections_beyond_the_limit_wait(folder: Path) -> None:
@@ -304,6 +343,55 @@ def test_connections_beyond_the_limit_wait(folder: Path) -> None:
             first.close()
             third.settimeout(30)
             assert read_answer(third, bytearray()) is not None
+
+
+def test_a_full_memory_answers(folder: Path) -> None:
+    """What is made of an entry for serving it can cost that entry its place, and never the client its answer."""
+    with fronted(folder, "--set", 'cache.memory.max_size="4KB"') as gateway:
+        for _ in range(4):
+            for name in ("a", "unicode", "text", "a"):
+                answer = ask(gateway, called({"name": name}, modern=False))
+                assert answer is not None
+                assert answer.status == 200
+
+
+def test_a_refused_question_counts_once(folder: Path) -> None:
+    """The rate limit counts requests, whether the SDK or the front answers them."""
+    request = http(rpc("prompts/list", {"_meta": META}), *routed("prompts/list"))
+    with fronted(folder, "--set", 'server.rate_limit={ max = 3, window = "1h" }') as gateway:
+        answers = [ask(gateway, request) for _ in range(4)]
+    assert [answer.status for answer in answers if answer is not None] == [404, 404, 404, 429]
+
+
+def test_a_drain_answers_what_is_handed_over(folder: Path) -> None:
+    """Hypercorn, which closes what is idle then, has the request before it looks."""
+    request = http(rpc("nothing"))
+    with fronted(folder, told=True) as gateway, ExitStack() as stack:
+        connections = [stack.enter_context(connect(gateway)) for _ in range(10)]
+        for connection in connections:
+            connection.sendall(request[:20])
+        ask(gateway, PING)
+        gateway.process.terminate()
+        gateway.wait_for("stopping")
+        for connection in connections:
+            connection.sendall(request[20:])
+        answers = [read_answer(connection, bytearray()) for connection in connections]
+    assert all(answers)
+
+
+def test_a_drain_ends_with_an_answer_that_was_being_written(folder: Path) -> None:
+    """A client that keeps its connection open, and reads slowly, does not hold it up for the whole of its timeout."""
+    with fronted(folder, "--set", 'server.drain_timeout="1m"', told=True) as gateway, socket.socket() as slow:
+        (folder / "docs" / "large.json").write_text(json.dumps(["x" * 1000] * 10_000))
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.settimeout(30)
+        slow.connect(("127.0.0.1", gateway.port))
+        slow.sendall(called({"name": "large"}, modern=False))
+        assert slow.recv(1) == b"H"
+        gateway.process.terminate()
+        gateway.wait_for("stopping")
+        assert read_answer(slow, bytearray(b"H")) is not None
+        assert slow.recv(1) == b""
 
 
 def test_a_drain_answers_what_was_sent(folder: Path) -> None:

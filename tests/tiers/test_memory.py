@@ -243,3 +243,38 @@ async def test_bookkeeping_stays_within_what_it_is_counted_as(
         tracemalloc.stop()
     assert len(tier) == count
     assert (after - before) / count <= OVERHEAD
+
+
+async def test_what_is_made_of_an_entry_counts(autojump_clock: trio.testing.MockClock) -> None:
+    """Others have to go for it, and it goes when the entry is replaced; what has no room is not kept."""
+    tier = memory(Clock(lambda: 0.0), max_size="4KB")
+    for key in "abc":
+        tier.put(key, entry(300))
+    size, slot = tier.statistics().size, tier.held("c")
+    assert slot is not None
+    tier.attach(slot, "made", 2000)
+    assert slot.made == "made"
+    assert [tier.peek(key) is not None for key in "abc"] == [False, True, True]
+    tier.attach(slot, "larger", 4000)
+    assert slot.made is None
+    assert tier.statistics().size < size
+    tier.attach(slot, "again", 1000)
+    tier.put("c", entry(300))
+    assert slot.made is None
+    assert tier.statistics().size < size
+
+
+@pytest.mark.parametrize("algorithm", ["lru", "adaptive"])
+async def test_an_entry_may_have_to_go_for_what_is_made_of_it(
+    autojump_clock: trio.testing.MockClock, algorithm: str
+) -> None:
+    """Where it is worth least; the tier's books are right then, too."""
+    tier = memory(Clock(lambda: 0.0), max_size="4KB", algorithm=algorithm)
+    for key in "abcd":
+        tier.put(key, entry(300))
+    slot = tier.held("a")
+    assert slot is not None
+    tier.attach(slot, "made", 2000)
+    assert tier.held("a") is None
+    statistics = tier.statistics()
+    assert (statistics.entries, statistics.size) == (statistics.eviction.entries, statistics.eviction.cost)

@@ -23,7 +23,7 @@ from gateway.serving.direct.message import Message
 from gateway.serving.direct.metas import Metas
 from gateway.serving.direct.wire import Wire
 from gateway.telemetry.tracing import span, tracing, within_context_of
-from gateway.tiers.memory import MemoryTier, Slot
+from gateway.tiers.memory import Slot
 
 log = structlog.get_logger(__name__)
 
@@ -101,15 +101,18 @@ class Calls:
             return None
         modern = envelope.modern
         forms = slot.made
-        form = forms.get(modern) if type(forms) is dict else None
-        if form is None:
-            form = self._make(memory, slot, tool, key, modern=modern)
+        kept = forms.get(modern) if type(forms) is dict else None
+        form = kept or self._make(slot, tool, key, modern=modern)
         if form is None or now >= form.fresh_until:
             return None
+        size = form.size
         found = perf_counter()
         memory.use(slot, now)
         self._record_read(found - began)
-        reply = self._filled(memory, slot, form, call.id, envelope, now)
+        reply = self._filled(form, call.id, envelope, now)
+        if kept is None or form.size != size:  # last, since the tier may give up the entry for it
+            forms = {**forms, modern: form} if type(forms) is dict else {modern: form}
+            memory.attach(slot, forms, sum(each.size for each in forms.values()))
         self._requests.ended("tool", tool.name, tool.policy.name, "memory", "hit", perf_counter() - began)
         return reply
 
@@ -160,38 +163,26 @@ class Calls:
             self._keys[tool.name, owner, given] = key
         return key
 
-    def _make(self, memory: MemoryTier, slot: Slot, tool: Tool, key: str, *, modern: bool) -> Form | None:
+    def _make(self, slot: Slot, tool: Tool, key: str, *, modern: bool) -> Form | None:
         payload, following = slot.entry.payload, None
         try:
             if tool.pager is not None:
                 payload, following = tool.pager.page(payload, key, None)
             fresh_until = lasts_until(slot.entry, tool.policy)
-            form = form_of(self._wire, slot.entry, payload, following, fresh_until, modern=modern)
+            return form_of(self._wire, slot.entry, payload, following, fresh_until, modern=modern)
         except (GatewayError, ValueError):  # whatever is wrong with it is said by `answer`
             return None
-        forms = slot.made if type(slot.made) is dict else {}
-        forms[modern] = form
-        self._attach(memory, slot, forms)
-        return form
 
-    def _filled(
-        self, memory: MemoryTier, slot: Slot, form: Form, id_: int | str, envelope: Envelope, now: float
-    ) -> Reply:
+    def _filled(self, form: Form, id_: int | str, envelope: Envelope, now: float) -> Reply:
         beginning = form.beginning(self._wire.id_bytes(id_, modern=envelope.modern), now)
         size = len(beginning) + form.end_size
         if envelope.coding is None or size < self._threshold or len(beginning) > 60_000:
             return Reply((beginning, *form.end), size)
-        before = form.size
         compressed = form.packed(envelope.coding)
-        if form.size != before and type(slot.made) is dict:
-            self._attach(memory, slot, slot.made)
         if compressed is None:
             return Reply((beginning, *form.end), size)
         body = compressed.spliced(beginning)
         return Reply((body,), len(body), coding=envelope.coding)
-
-    def _attach(self, memory: MemoryTier, slot: Slot, forms: dict[bool, Form]) -> None:
-        memory.attach(slot, forms, sum(form.size for form in forms.values()))
 
 
 def _mentions(schema: Any) -> bool:

@@ -36,10 +36,11 @@ class Ask(Protocol):
 class _Said:
     """An answer without its id."""
 
-    __slots__ = ("_packed", "end")
+    __slots__ = ("_packed", "end", "status")
 
-    def __init__(self, end: bytes) -> None:
+    def __init__(self, end: bytes, status: int) -> None:
         self.end = end
+        self.status = status
         self._packed: dict[Coding, Packed | None] = {}
 
     def packed(self, coding: Coding) -> Packed | None:
@@ -105,23 +106,25 @@ class Constants:
         if message.params is not None:
             question["params"] = message.params
         status, body = await self._ask(orjson.dumps(question), envelope)
-        if status != 200 or not body.startswith(_HEAD) or self.recognise(message, envelope) != key:
+        if not body.startswith(_HEAD):
             return None
-        if len(self._said) >= _MOST:
-            self._said.clear()
-        said = self._said[key] = _Said(body[len(_HEAD) :])
+        said = _Said(body[len(_HEAD) :], status)
+        if self.recognise(message, envelope) == key:  # else it is true now, and may not be for the next one
+            if len(self._said) >= _MOST:
+                self._said.clear()
+            self._said[key] = said
         return said
 
     def _reply(self, said: _Said, message: Message, envelope: Envelope) -> Reply:
         began = perf_counter()
         beginning = b'{"jsonrpc":"2.0","id":%b' % id_bytes(message.id, ascii_only=envelope.modern)
         size = len(beginning) + len(said.end)
-        reply = Reply((beginning, said.end), size)
+        reply = Reply((beginning, said.end), size, said.status)
         if envelope.coding is not None and size >= self._threshold and len(beginning) <= 60_000:
             compressed = said.packed(envelope.coding)
             if compressed is not None:
                 body = compressed.spliced(beginning)
-                reply = Reply((body,), len(body), coding=envelope.coding)
+                reply = Reply((body,), len(body), said.status, envelope.coding)
         if message.method in LISTS:
             self._requests.ended("list", message.method, "", "", "passed", perf_counter() - began)
         return reply

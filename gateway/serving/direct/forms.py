@@ -91,13 +91,15 @@ def form_of(
     opening, _, rest = rest.partition(repr(_AGE).encode())
     if lasting:
         between, null, rest = rest.partition(b"null")
-        return Form(entry, fresh_until, opening, between + null, _sharing(rest, payload, modern=modern))
+        return Form(entry, fresh_until, opening, between + null, _sharing(rest, entry, payload, modern=modern))
     between, _, rest = rest.partition(repr(_EXPIRES).encode())
-    return Form(entry, fresh_until, opening, between, _sharing(rest, payload, modern=modern))
+    return Form(entry, fresh_until, opening, between, _sharing(rest, entry, payload, modern=modern))
 
 
-def _sharing(end: bytes, payload: bytes, *, modern: bool) -> Pieces:
+def _sharing(end: bytes, entry: Entry, payload: bytes, *, modern: bool) -> Pieces:
     """The end in pieces that refer to the payload, where they are equal: `"content":…,"structuredContent":…`."""
+    if payload is not entry.payload:  # a part of it, which nobody else keeps
+        return (end,)
     marker = _COMPLETE if modern else b""
     start = len(end) - len(payload) - len(marker)
     if start < 0:

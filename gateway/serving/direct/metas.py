@@ -16,6 +16,8 @@ _CHECKED = (PROTOCOL_VERSION_META_KEY, CLIENT_CAPABILITIES_META_KEY, CLIENT_INFO
 
 _MOST = 1024
 """Verdicts that are remembered: clients are few, and one who sends ever new ones is no worse off than without."""
+_LONG = 2048
+"""Bytes of what is checked from which on its verdict is not remembered: what is kept of clients is bounded."""
 
 
 class Metas:
@@ -37,9 +39,11 @@ class Metas:
         key = orjson.dumps(checked)
         known = self._known.get(key)
         if known is None:
-            if len(self._known) >= _MOST:
-                self._known.clear()
-            known = self._known[key] = _valid(checked)
+            known = _valid(checked)
+            if len(key) <= _LONG:
+                if len(self._known) >= _MOST:
+                    self._known.clear()
+                self._known[key] = known
         return known
 
 

@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 _FOREIGN = (b"PRI * HTTP/2", b"\x16\x03")
 """How connections begin that speak something else: HTTP/2 (RFC 9113, section 3.4) and TLS."""
 _LINGER = 2.0
-"""Seconds for which what a refused client still sends is read: to close at once could cost it the answer."""
+"""Seconds for which a client that got its last answer may go on sending, or take to close."""
 
 
 class Phase(Enum):
@@ -85,7 +85,7 @@ class Connection:
     async def serve(self) -> None:
         """Answer until the client goes, or is to be told so. Raises HandedOver, and OSError when the client is gone."""
         left = self._section.connections.max_requests
-        while True:
+        while not self.draining or self.has_more:
             head = await self._head()
             if head is None:
                 return
@@ -109,14 +109,22 @@ class Connection:
             if reply is None:
                 raise HandedOver(bytes(self._buffer))
             del self._buffer[:size]
-            last = head.last or left <= 0 or (self.draining and not self._buffer)
+            last = head.last or left <= 0 or (self.draining and not self.has_more)
             if isinstance(reply, Refusal):
                 await self._write(refused(reply, self._date(), last=last))
             else:
                 await self._write(written(reply, self._date(), modern=head.envelope.modern, last=last))
             if last:
-                self._shut()
+                await self._close_gently()
                 return
+
+    @property
+    def has_more(self) -> bool:
+        """Whether something of a request is there, read or not."""
+        try:
+            return bool(self._buffer or self.sock.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
 
     async def _reply(self, recognised: Recognised, envelope: Envelope) -> Reply | None:
         reply = recognised(envelope)
@@ -134,6 +142,7 @@ class Connection:
             buffer = self._buffer
             while buffer.startswith(b"\r\n"):  # some send one behind a body (RFC 9112, section 2.2)
                 del buffer[:2]
+                probe, searched = None, 0
             if buffer.startswith(_FOREIGN):
                 raise HandedOver(bytes(buffer))
             end = buffer.find(b"\r\n\r\n", max(0, searched - 3))
@@ -192,17 +201,17 @@ class Connection:
 
     async def _refuse(self, status: int, sentence: str) -> None:
         await self._write(refusal(status, sentence))
-        self._shut()
+        await self._close_gently()
+
+    async def _close_gently(self) -> None:
+        """Say that nothing follows, and read on for a while: to what is not read, the system answers with a reset.
+
+        That would cost the client the end of the answer (RFC 9112, section 9.6). Raises OSError when it is gone.
+        """
+        self.sock.shutdown(socket.SHUT_WR)
         with trio.move_on_after(_LINGER):
             while await self._read():
                 self._buffer.clear()
-
-    def _shut(self) -> None:
-        """Say that nothing follows; what the client has sent meanwhile does not cost it the answer then."""
-        try:
-            self.sock.shutdown(socket.SHUT_WR)
-        except OSError:  # it is gone
-            return
 
     def _enter(self, phase: Phase, *, anew: bool = True) -> None:
         if anew or self.phase is not phase:

@@ -77,12 +77,14 @@ class Front:
 
     async def _accept(self, listening: socket.socket, connections: trio.Nursery) -> None:
         while True:
-            await self._room.acquire()
+            await trio.lowlevel.wait_readable(listening)
+            await self._room.acquire()  # not before: another socket would have to do without
             try:
-                sock, peer = await self._accepted(listening)
-            except BaseException:
+                sock, peer = self._open_one(listening)
+            except OSError as error:
                 self._room.release()
-                raise
+                await self._wait_after(error)
+                continue
             connections.start_soon(self._serve, sock, peer)
 
     def _accept_waiting(self, listening: socket.socket, connections: trio.Nursery) -> None:
@@ -107,18 +109,14 @@ class Front:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock, address[0] if isinstance(address, tuple) else ""
 
-    async def _accepted(self, listening: socket.socket) -> tuple[socket.socket, str]:
-        while True:
-            await trio.lowlevel.wait_readable(listening)
-            try:
-                return self._open_one(listening)
-            except (BlockingIOError, ConnectionAbortedError):
-                continue
-            except OSError as error:
-                if error.errno not in _EXHAUSTED:
-                    raise
-                log.warning("a connection can't be accepted", error=error.strerror)
-                await trio.sleep(_PAUSE)
+    async def _wait_after(self, error: OSError) -> None:
+        """Wait for as long as it makes sense to before the next try to accept; raises `error` where there is none."""
+        if isinstance(error, BlockingIOError | ConnectionAbortedError):
+            return
+        if error.errno not in _EXHAUSTED:
+            raise error
+        log.warning("a connection can't be accepted", error=error.strerror)
+        await trio.sleep(_PAUSE)
 
     async def _serve(self, sock: socket.socket, peer: str) -> None:
         """One connection, which is closed in the end; nothing that happens on it reaches the others."""
@@ -127,8 +125,7 @@ class Front:
         self._counts.add("opened")
         connection.draining = self._draining
         try:
-            if not self._draining or _has_more(sock):
-                await connection.serve()
+            await connection.serve()
         except HandedOver as handed:
             self._open.discard(connection)
             self._counts.add("handed_over")
@@ -164,7 +161,7 @@ class Front:
         """Let each connection end with the request that it is at; those that are at none are closed."""
         for connection in list(self._open):
             connection.draining = True
-            if connection.phase is Phase.IDLE and not _has_more(connection.sock):
+            if connection.phase is Phase.IDLE and not connection.has_more:
                 self._end(connection)
 
     def _end(self, connection: Connection) -> None:
@@ -175,11 +172,3 @@ class Front:
         if sock.fileno() >= 0:
             trio.lowlevel.notify_closing(sock)
             sock.close()
-
-
-def _has_more(sock: socket.socket) -> bool:
-    """Whether the client has sent something that was not read yet."""
-    try:
-        return bool(sock.recv(1, socket.MSG_PEEK))
-    except OSError:
-        return False

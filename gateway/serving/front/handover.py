@@ -19,58 +19,45 @@ class Hypercorn:
     def __init__(self, app: ASGIFramework, config: Config) -> None:
         self._app = ASGIWrapper(app)
         self._config = config
-        self._open: set[_Replaying] = set()
-        self._draining = False
+        self._context = WorkerContext(None)
 
     async def serve(self, sock: socket.socket, read: bytes) -> None:
         """Serve until the connection is closed; `read` is what was read from it already. Takes the socket over."""
-        stream = _Replaying(sock, read)
-        self._open.add(stream)
-        if self._draining:
-            stream.end_when_idle()
-        try:
-            await TCPServer(
-                self._app, self._config, stream.context, {}, cast("trio.SSLStream[trio.SocketStream]", stream)
-            )
-        finally:
-            self._open.discard(stream)
+        await _Server(self._app, self._config, self._context, _Replaying(sock, read))
 
     async def drain(self) -> None:
         """Close connections as they get idle."""
-        self._draining = True
-        for stream in list(self._open):
-            stream.end_when_idle()
-            if stream.replayed:
-                await stream.context.terminated.set()
+        await self._context.terminated.set()
+
+
+class _Server(TCPServer):
+    """A connection that is not idle before what was read of it has been handled: in a drain it would be closed."""
+
+    def __init__(self, app: ASGIWrapper, config: Config, context: WorkerContext, stream: _Replaying) -> None:
+        super().__init__(app, config, context, {}, cast("trio.SSLStream[trio.SocketStream]", stream))
+        self._replayed = stream.replayed
+
+    async def _idle_timeout(self) -> None:
+        await self._replayed.wait()
+        await super()._idle_timeout()
 
 
 class _Replaying:
-    """A connection whose first bytes were read before; what hypercorn uses of a stream.
-
-    Until it has seen those bytes hypercorn takes the connection for idle, and would close it in a drain.
-    """
+    """A connection whose first bytes were read before; what hypercorn uses of a stream."""
 
     def __init__(self, sock: socket.socket, read: bytes) -> None:
         self._stream = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
         self.socket = self._stream.socket
-        self.context = WorkerContext(None)
-        self.replayed = False
         self._read = read
-        self._ending = False
-
-    def end_when_idle(self) -> None:
-        """Tell hypercorn of a drain once it has seen all that was read."""
-        self._ending = True
+        self.replayed = trio.Event()
+        """Set when hypercorn asks for more than what was read."""
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         if self._read:
             await trio.lowlevel.checkpoint()
             data, self._read = self._read[:max_bytes], self._read[max_bytes:] if max_bytes is not None else b""
             return data
-        if not self.replayed:
-            self.replayed = True
-            if self._ending:
-                await self.context.terminated.set()
+        self.replayed.set()
         return await self._stream.receive_some(max_bytes)
 
     def __getattr__(self, name: str) -> Any:

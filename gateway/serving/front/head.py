@@ -66,7 +66,7 @@ class Heads:
     """Reads heads, those that come again only once."""
 
     def __init__(self, section: Server, is_welcome: Callable[[Headers], bool]) -> None:
-        self._path = section.path.encode()
+        self._first = f"POST {section.path} HTTP/1.1\r\n".encode()  # llhttp would also take more blanks
         self._streams = section.response == "stream"
         self._codings = section.compression
         self._is_welcome = is_welcome
@@ -99,9 +99,7 @@ class Heads:
             found[name].append(value)
         lengths = found[b"content-length"]
         is_ours = (
-            parser.get_method() == b"POST"
-            and reading.url == self._path
-            and parser.get_http_version() == "1.1"
+            data.startswith(self._first)
             and len(lengths) == 1
             and not parser.should_upgrade()
             and not any(name in found for name in _FOREIGN)
@@ -181,12 +179,8 @@ class _Reading:
     """What llhttp tells."""
 
     def __init__(self) -> None:
-        self.url = b""
         self.headers: list[tuple[bytes, bytes]] = []
         self.complete = False
-
-    def on_url(self, url: bytes) -> None:
-        self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers.append((name.lower(), value.strip(b" \t")))

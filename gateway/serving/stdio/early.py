@@ -34,6 +34,8 @@ class Early:
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
+        self.longest = profile.server.max_body_size
+        """Bytes of the longest message that there may be."""
         servers = [each for each in profile.upstreams.values() if isinstance(each, McpUpstream)]
         self._capabilities = _capabilities(profile, servers)
         # What servers offer is known when they have been asked.
@@ -51,7 +53,7 @@ class Early:
             isinstance(version, str)
             and isinstance(capabilities, dict)
             and _CAPABILITIES.issuperset(capabilities)
-            and all(each == {} or each == {"listChanged": True} for each in capabilities.values())
+            and all(each == {} or (name == "roots" and _is_roots(each)) for name, each in capabilities.items())
             and isinstance(client, dict)
             and {"name", "version"} <= set(client) <= _CLIENT
             and all(isinstance(each, str) for each in client.values())
@@ -87,6 +89,10 @@ class Early:
         if message.method == "tools/list" and self._tools is not None:
             return _answer(message, self._tools)
         return None
+
+
+def _is_roots(capability: object) -> bool:
+    return capability == {"listChanged": True} or capability == {"listChanged": False}
 
 
 def _answer(message: Message, result: bytes) -> bytes:

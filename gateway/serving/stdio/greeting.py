@@ -36,7 +36,7 @@ def greet(early: Early, stdin: int, stdout: int) -> Greeting:
     except OSError:  # it is said by who reads next
         return Greeting()
     line, end, _ = read.partition(b"\n")
-    message = parse(line) if end else None
+    message = parse(line) if end and len(line) <= early.longest else None
     version = None if message is None else early.version_of(message)
     if message is None or version is None:
         return Greeting(read)

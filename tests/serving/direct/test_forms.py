@@ -75,3 +75,11 @@ def test_the_server_introduces_itself_in_the_modern_era_only() -> None:
     payload = Form("json").render({})
     assert SERVER_INFO.encode() in answered(payload, modern=True)
     assert SERVER_INFO.encode() not in answered(payload, modern=False)
+
+
+@pytest.mark.parametrize("modern", [False, True])
+def test_a_part_of_a_long_answer_is_nobodys_but_the_forms(*, modern: bool) -> None:
+    """So it counts as its own."""
+    part = Form("json").render({"a": "x" * 50_000})
+    form = form_of(WIRE, entry(b"the whole"), part, "cursor", 1100.0, modern=modern)
+    assert form.size > 50_000

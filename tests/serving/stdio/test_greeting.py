@@ -70,6 +70,7 @@ def test_initialize_is_answered_where_it_is_there_already(early: Early) -> None:
         line("tools/list"),
         line("initialize", {**INITIALIZE, "protocolVersion": 1}),
         line("initialize", {**INITIALIZE, "capabilities": {"sampling": 1}}),
+        line("initialize", {**INITIALIZE, "capabilities": {"experimental": {"listChanged": True}}}),
         line("initialize", {**INITIALIZE, "clientInfo": {"name": "t"}}),
         line("initialize", {**INITIALIZE, "more": 1}),
     ],
@@ -92,3 +93,10 @@ def test_a_client_that_is_newer_is_offered_the_newest(early: Early) -> None:
     message = parse(line("initialize", {**INITIALIZE, "protocolVersion": "2030-01-01"}))
     assert message is not None
     assert early.version_of(message) == HANDSHAKE_VERSIONS[-1]
+
+
+def test_what_is_too_long_is_not_answered(early: Early) -> None:
+    """It is dropped later on, and the SDK would know nothing of a handshake that its client takes for done."""
+    early.longest = 50
+    sent = line("initialize", INITIALIZE)
+    assert greeted(early, sent) == (Greeting(sent), b"")
