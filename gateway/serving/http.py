@@ -31,6 +31,7 @@ from gateway.serving.front.head import Heads
 from gateway.serving.hosts import HostCheck, answer
 from gateway.serving.mcp_server import build_server
 from gateway.serving.notify import Notifier
+from gateway.serving.sessions import SessionGuard
 from gateway.serving.sockets import address_of, bind, bind_paths, path_of, remove_path
 from gateway.serving.spans import within_traces
 from gateway.telemetry.tracing import tracing
@@ -82,14 +83,20 @@ async def serve_http(
     section = gateway.profile.server
     notifier = Notifier(gateway.changes, gateway.catalogue)
     manager = StreamableHTTPSessionManager(
-        build_server(gateway, notifier),
+        build_server(gateway, notifier, remembers=section.sessions),
         json_response=section.response == "json",
-        stateless=True,
+        stateless=not section.sessions,
+        session_idle_timeout=section.session_timeout,
+        max_sessions=section.max_sessions,
         max_request_body_size=section.max_body_size,
     )
     mcp = cast("ASGIFramework", manager.asgi_app)
+    if tracing():
+        mcp = within_traces(mcp)
+    if section.sessions:
+        mcp = cast("ASGIFramework", SessionGuard(mcp, stop, section.connections.body_timeout))
     admission = Admission(gateway.profile, gateway.watching.telemetry)
-    site_of_mcp = _at(section.path, within_traces(mcp) if tracing() else mcp)
+    site_of_mcp = _at(section.path, mcp, streams=section.sessions)
     endpoint = HostCheck(
         cast("ASGIFramework", AdmissionCheck(site_of_mcp, admission)) if admission.needed else site_of_mcp,
         listening.mcp_addresses,
@@ -162,19 +169,21 @@ def _config(profile: Profile) -> Config:
     upstreams = profile.upstreams.values()
     timeouts = [each.timeout for each in upstreams if isinstance(each, Politeness)]
     timeouts += [each.patience for each in upstreams if isinstance(each, SearchUpstream)]
-    config.read_timeout = 60 + round(4 * max(timeouts, default=0))
+    # With sessions it would end the streams that a client has opened as well, and questions that people think about:
+    # then `SessionGuard` looks after bodies.
+    config.read_timeout = None if profile.server.sessions else 60 + round(4 * max(timeouts, default=0))
     config.include_server_header = False
     config.errorlog = logging.getLogger("hypercorn.error")
     config.accesslog = None
     return config
 
 
-def _at(path: str, app: ASGIFramework) -> ASGIFramework:
-    """`app` at one path; anything else is not found."""
+def _at(path: str, app: ASGIFramework, *, streams: bool) -> ASGIFramework:
+    """`app` at one path; anything else is not found, and a GET only where there are `streams` of sessions."""
 
     async def dispatch(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         match scope["type"]:
-            case "http" if scope["path"] == path and scope["method"] == "GET":
+            case "http" if scope["path"] == path and scope["method"] == "GET" and not streams:
                 # The SDK would open a stream on which a server without sessions never has anything to say, and which
                 # every stop would wait for. The answer for servers that offer none: MCP 2025-11-25, "Listening".
                 await answer(send, 405, b"There is no event stream here: POST requests\n", (b"allow", b"POST"))
