@@ -1,0 +1,53 @@
+"""The front where there are sessions: whoever answers, within a session and without, the answer is the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.system.corpus import INITIALIZE, http, requests, rpc
+from tests.system.fronted import Answer, ask, fronted, write_profile
+from tests.system.processes import Gateway
+
+SESSION = re.compile(rb"^mcp-session-id: ([0-9a-f]{32})$")
+
+
+def session_of(answer: Answer | None) -> str:
+    """The session that an answer names."""
+    assert answer is not None
+    (named,) = filter(None, map(SESSION.match, answer.headers))
+    return named[1].decode()
+
+
+def compared(gateway: Gateway, request: bytes) -> tuple[int, tuple[bytes, ...], bytes]:
+    """What has to be the same whoever answers: of sessions, only that one is named."""
+    answer = ask(gateway, request)
+    assert answer is not None, request
+    status, headers, body = answer.comparable
+    return status, tuple(SESSION.sub(b"mcp-session-id: a session", line) for line in headers), body
+
+
+def within(request: bytes, session: str) -> bytes:
+    """The request as one of a session."""
+    return request.replace(b"\r\n", f"\r\nMcp-Session-Id: {session}\r\n".encode(), 1)
+
+
+def test_the_front_answers_as_the_sdk_does(tmp_path: Path) -> None:
+    """Hundreds of good, odd and hostile requests, each of no session and of one."""
+    corpus = requests()
+    write_profile(tmp_path)
+    told = ("--set", "server.sessions=true")
+    different: dict[str, object] = {}
+    with fronted(tmp_path, *told) as on, fronted(tmp_path, *told, "--set", "server.front=false") as off:
+        opening = http(rpc("initialize", INITIALIZE))
+        sessions = {gateway: session_of(ask(gateway, opening)) for gateway in (on, off)}
+        for name, request in corpus.items():
+            without = compared(on, request), compared(off, request)
+            if without[0] != without[1]:
+                different[name] = without
+            if name in ("framing: GET", "framing: DELETE /mcp HTTP/1.1"):
+                continue  # the one has no end, and the other one is the session's
+            inside = tuple(compared(gateway, within(request, session)) for gateway, session in sessions.items())
+            if inside[0] != inside[1]:
+                different[f"{name}, of a session"] = inside
+    assert different == {}
