@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import signal
 from pathlib import Path
 
 from tests.system.corpus import INITIALIZE, http, requests, rpc
-from tests.system.fronted import Answer, ask, fronted, write_profile
+from tests.system.fronted import Answer, ask, connect, fronted, read_answer, write_profile
 from tests.system.processes import Gateway
 
 SESSION = re.compile(rb"^mcp-session-id: ([0-9a-f]{32})$")
@@ -51,3 +52,21 @@ def test_the_front_answers_as_the_sdk_does(tmp_path: Path) -> None:
             if inside[0] != inside[1]:
                 different[f"{name}, of a session"] = inside
     assert different == {}
+
+
+def test_connections_in_the_queue_are_answered(tmp_path: Path) -> None:
+    """What the system has accepted when the end comes is served as long as its session is there."""
+    write_profile(tmp_path)
+    with fronted(tmp_path, "--set", "server.sessions=true", told=True) as gateway:
+        session = session_of(ask(gateway, http(rpc("initialize", INITIALIZE))))
+        gateway.process.send_signal(signal.SIGSTOP)
+        queued = [connect(gateway) for _ in range(5)]
+        for number, connection in enumerate(queued):
+            connection.sendall(within(http(rpc("ping", id_=number)), session))
+        gateway.process.terminate()
+        gateway.process.send_signal(signal.SIGCONT)
+        for connection in queued:
+            with connection:
+                answer = read_answer(connection, bytearray())
+                assert answer is not None
+                assert answer.status == 200

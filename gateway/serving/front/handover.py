@@ -23,8 +23,17 @@ class Hypercorn:
 
     async def serve(self, sock: socket.socket, read: bytes) -> None:
         """Serve until the connection is closed; `read` is what was read from it already. Takes the socket over."""
-        stream = cast("trio.SSLStream[trio.SocketStream]", _Replaying(sock, read))
-        await TCPServer(self._app, self._config, self._context, {}, stream)
+        stream, context = _Replaying(sock, read), WorkerContext(None)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._pass_the_end_on, stream, context)
+            await TCPServer(self._app, self._config, context, {}, cast("trio.SSLStream[trio.SocketStream]", stream))
+            nursery.cancel_scope.cancel()
+
+    async def _pass_the_end_on(self, stream: _Replaying, context: WorkerContext) -> None:
+        """Let a drain end a connection only when hypercorn has seen its first request: until then it seems idle."""
+        await stream.replayed.wait()
+        await self._context.terminated.wait()
+        await context.terminated.set()
 
     async def drain(self) -> None:
         """Close connections as they get idle."""
@@ -38,12 +47,15 @@ class _Replaying:
         self._stream = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
         self.socket = self._stream.socket
         self._read = read
+        self.replayed = trio.Event()
+        """Set when hypercorn asks for more than was read before."""
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         if self._read:
             await trio.lowlevel.checkpoint()
             data, self._read = self._read[:max_bytes], self._read[max_bytes:] if max_bytes is not None else b""
             return data
+        self.replayed.set()
         return await self._stream.receive_some(max_bytes)
 
     def __getattr__(self, name: str) -> Any:
