@@ -31,7 +31,7 @@ from gateway.serving.front.head import Heads
 from gateway.serving.hosts import HostCheck, answer
 from gateway.serving.mcp_server import build_server
 from gateway.serving.notify import Notifier
-from gateway.serving.sessions import SessionGuard
+from gateway.serving.sessions import SessionGuard, end_sessions
 from gateway.serving.sockets import address_of, bind, bind_paths, path_of, remove_path
 from gateway.serving.spans import within_traces
 from gateway.telemetry.tracing import tracing
@@ -127,18 +127,20 @@ async def serve_http(
             await _serve_sockets(endpoint, listening.mcp, gateway.profile, stop, task_status=task_status)
         drained.set()
 
-    async with manager.run(), trio.open_nursery() as nursery:
-        if listening.admin:
-            await nursery.start(_serve_sockets, site, listening.admin, gateway.profile, drained)
-        await nursery.start(serve_mcp)
-        async with trio.open_nursery() as notifying:
-            await notifying.start(notifier.run)
-            task_status.started()
-            await stop.wait()
-            for path in paths:  # now and not in the end: the next process may listen there by then
-                remove_path(path)
-            notifier.close()
-            notifying.cancel_scope.cancel()
+    async with manager.run():
+        async with trio.open_nursery() as nursery:
+            if listening.admin:
+                await nursery.start(_serve_sockets, site, listening.admin, gateway.profile, drained)
+            await nursery.start(serve_mcp)
+            async with trio.open_nursery() as notifying:
+                await notifying.start(notifier.run)
+                task_status.started()
+                await stop.wait()
+                for path in paths:  # now and not in the end: the next process may listen there by then
+                    remove_path(path)
+                notifier.close()
+                notifying.cancel_scope.cancel()
+        await end_sessions(manager)
 
 
 async def _serve_sockets(

@@ -16,6 +16,7 @@ from hypercorn.typing import (
 )
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
 from gateway.serving.admission import ANYONE, CLIENT
 from gateway.serving.hosts import answer
@@ -82,6 +83,15 @@ class SessionGuard:
             await self._app(scope, receive_in_time, send)
         if serving.cancelled_caught:
             await answer(send, 408, _LATE)
+
+
+async def end_sessions(manager: StreamableHTTPSessionManager) -> None:
+    """End every session, as if its client had: the SDK's own end would go on asking who was asked, for 5 seconds.
+
+    That the manager keeps its sessions there is its own affair (mcp 2.3), and it has no other way to them.
+    """
+    for transport in list(manager._server_instances.values()):
+        await transport.terminate()
 
 
 def _owned(scope: Scope) -> Scope:

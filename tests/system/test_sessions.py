@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.system.conformance.fixtures import fixtures
 from tests.system.corpus import INITIALIZE, META, MODERN, routed, rpc
 from tests.system.corpus import http as request_of
 from tests.system.fronted import ask, connect, fronted, read_answer, write_profile
@@ -187,3 +188,19 @@ def test_a_body_that_does_not_come_is_given_up(front: str, tmp_path: Path) -> No
         assert answer.status == 408
         assert b"server.connections.body_timeout" in answer.body
         assert tell(gateway, rpc("ping"), session).status == 200
+
+
+def test_a_question_that_is_open_ends_with_a_stop(front: str, tmp_path: Path) -> None:
+    """Nobody waits for a client that does not answer once `drain_timeout` is over, nor is it asked anything more."""
+    told = ("sessions=true", f"front={front}", 'drain_timeout="1s"')
+    settings = [part for each in told for part in ("--set", f"server.{each}")]
+    with Gateway.serving(tmp_path, *fixtures(tmp_path), *settings) as gateway, connect(gateway) as asked:
+        session = tell(gateway, rpc("initialize", {**INITIALIZE, "capabilities": {"elicitation": {}}})).session
+        assert session is not None
+        call = rpc("tools/call", {"name": "test_elicitation", "arguments": {"message": "Who?"}})
+        asked.sendall(request_of(call, ("Mcp-Session-Id", session)))
+        heard = b""
+        while b"elicitation/create" not in heard:
+            heard += asked.recv(65536)
+        assert gateway.stop() == 0
+        assert "gave up" not in gateway.stderr
