@@ -12,7 +12,7 @@ from typing import Any, cast
 import trio
 from hypercorn.config import Config
 from hypercorn.trio import serve
-from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
+from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
 from gateway.assembly import Gateway
@@ -190,7 +190,7 @@ def _at(path: str, app: ASGIFramework, *, streams: bool) -> ASGIFramework:
                 # every stop would wait for. The answer for servers that offer none: MCP 2025-11-25, "Listening".
                 await answer(send, 405, b"There is no event stream here: POST requests\n", (b"allow", b"POST"))
             case "http" if scope["path"] == path:
-                await app(scope, receive, send)
+                await app(scope, receive, _to_the_end(send))
             case "http":
                 await answer(send, 404, f"Not found; MCP is served at {path}\n".encode())
             case "lifespan":
@@ -199,6 +199,20 @@ def _at(path: str, app: ASGIFramework, *, streams: bool) -> ASGIFramework:
                 await send({"type": "websocket.close", "code": 1000, "reason": "no websockets here"})
 
     return cast("ASGIFramework", dispatch)
+
+
+def _to_the_end(send: ASGISendCallable) -> ASGISendCallable:
+    """`send`, which can't be cancelled at the end of an answer.
+
+    Hypercorn tells the application then that the client is gone, and the SDK cancels what it streams at that: within
+    its last `send`, which would leave the connection open and never taken for idle, also in a drain.
+    """
+
+    async def sending(event: ASGISendEvent) -> None:
+        with trio.CancelScope(shield=event["type"] == "http.response.body" and not event["more_body"]):
+            await send(event)
+
+    return sending
 
 
 async def _lifespan(receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:

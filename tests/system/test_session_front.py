@@ -1,4 +1,4 @@
-"""The front where there are sessions: whoever answers, within a session and without, the answer is the same."""
+"""Where there are sessions, whoever answers, the answer is the same; and what streamed answers leave behind."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import re
 import signal
 from pathlib import Path
 
-from tests.system.corpus import INITIALIZE, http, requests, rpc
+import pytest
+
+from tests.system.corpus import INITIALIZE, META, http, requests, routed, rpc
 from tests.system.fronted import Answer, ask, connect, fronted, read_answer, write_profile
 from tests.system.processes import Gateway
 
@@ -70,3 +72,40 @@ def test_connections_in_the_queue_are_answered(tmp_path: Path) -> None:
                 answer = read_answer(connection, bytearray())
                 assert answer is not None
                 assert answer.status == 200
+
+
+@pytest.mark.parametrize("front", ["true", "false"])
+@pytest.mark.parametrize("sessions", ["true", "false"])
+def test_a_connection_is_idle_after_a_stream(tmp_path: Path, sessions: str, front: str) -> None:
+    """Once a streamed answer is whole, the connection ends as any other that is idle does."""
+    write_profile(tmp_path)
+    told = ("response='stream'", "connections.idle_timeout='300ms'", f"sessions={sessions}", f"front={front}")
+    with fronted(tmp_path, *(part for each in told for part in ("--set", f"server.{each}"))) as gateway:
+        request = http(rpc("ping"))
+        if sessions == "true":
+            request = within(request, session_of(ask(gateway, http(rpc("initialize", INITIALIZE)))))
+        with connect(gateway) as connection:
+            connection.sendall(request)
+            buffer = bytearray()
+            answer = read_answer(connection, buffer)
+            assert answer is not None
+            assert answer.status == 200
+            assert read_answer(connection, buffer) is None
+
+
+@pytest.mark.parametrize("front", ["true", "false"])
+@pytest.mark.parametrize("sessions", ["true", "false"])
+def test_a_stop_ends_listen_streams(tmp_path: Path, sessions: str, front: str) -> None:
+    """A client of the modern era that listens gets its final answer, and the connection holds nothing up."""
+    write_profile(tmp_path)
+    told = ("drain_timeout='10m'", f"sessions={sessions}", f"front={front}")
+    settings = [part for each in told for part in ("--set", f"server.{each}")]
+    with fronted(tmp_path, *settings, told=True) as gateway, connect(gateway) as connection:
+        params = {"notifications": {"toolsListChanged": True}, "_meta": META}
+        connection.sendall(http(rpc("subscriptions/listen", params), *routed("subscriptions/listen")))
+        heard = connection.recv(65536)
+        gateway.process.terminate()
+        while data := connection.recv(65536):
+            heard += data
+        assert b'"resultType":"complete"' in heard
+        assert heard.endswith(b"0\r\n\r\n")
