@@ -209,7 +209,8 @@ def _to_the_end(send: ASGISendCallable) -> ASGISendCallable:
     """
 
     async def sending(event: ASGISendEvent) -> None:
-        with trio.CancelScope(shield=event["type"] == "http.response.body" and not event["more_body"]):
+        # Starlette leaves `more_body` out where it is false, as ASGI allows.
+        with trio.CancelScope(shield=event["type"] == "http.response.body" and not event.get("more_body")):
             await send(event)
 
     return sending

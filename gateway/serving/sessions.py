@@ -76,7 +76,7 @@ class SessionGuard:
 
             async def receive_in_time() -> ASGIReceiveEvent:
                 event = await receive()
-                if event["type"] != "http.request" or not event["more_body"]:
+                if event["type"] != "http.request" or not event.get("more_body"):
                     serving.deadline = math.inf
                 return event
 
