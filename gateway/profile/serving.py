@@ -89,6 +89,12 @@ class Server(Section):
     """How often each client may ask: one of `[clients]`, else an address (IPv6: its /64); without it, at any rate."""
     response: Literal["json", "stream"] = "json"
     """How an answer is sent: one JSON body, or an event stream."""
+    sessions: bool = False
+    """On: clients of the handshake era get a session, to be asked and told things; this process alone knows of it."""
+    session_timeout: Annotated[Duration, Field(gt=0)] = 1800.0
+    """How long a session lasts without a request or an open event stream."""
+    max_sessions: Annotated[int, Field(ge=1)] = 10_000
+    """Most sessions at once; who would open another one is refused with 503 until one ends."""
     list_ttl: Duration = 60.0
     """How long clients may keep the list of tools (`ttlMs`); it changes only when the profile does."""
     max_body_size: Annotated[Size, Field(gt=0)] = 4_000_000

@@ -12,7 +12,7 @@ from typing import Any, cast
 import trio
 from hypercorn.config import Config
 from hypercorn.trio import serve
-from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
+from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
 from gateway.assembly import Gateway
@@ -31,6 +31,7 @@ from gateway.serving.front.head import Heads
 from gateway.serving.hosts import HostCheck, answer
 from gateway.serving.mcp_server import build_server
 from gateway.serving.notify import Notifier
+from gateway.serving.sessions import SessionGuard, end_sessions
 from gateway.serving.sockets import address_of, bind, bind_paths, path_of, remove_path
 from gateway.serving.spans import within_traces
 from gateway.telemetry.tracing import tracing
@@ -82,14 +83,20 @@ async def serve_http(
     section = gateway.profile.server
     notifier = Notifier(gateway.changes, gateway.catalogue)
     manager = StreamableHTTPSessionManager(
-        build_server(gateway, notifier),
+        build_server(gateway, notifier, remembers=section.sessions),
         json_response=section.response == "json",
-        stateless=True,
+        stateless=not section.sessions,
+        session_idle_timeout=section.session_timeout,
+        max_sessions=section.max_sessions,
         max_request_body_size=section.max_body_size,
     )
     mcp = cast("ASGIFramework", manager.asgi_app)
+    if tracing():
+        mcp = within_traces(mcp)
+    if section.sessions:
+        mcp = cast("ASGIFramework", SessionGuard(mcp, stop, section.connections.body_timeout))
     admission = Admission(gateway.profile, gateway.watching.telemetry)
-    site_of_mcp = _at(section.path, within_traces(mcp) if tracing() else mcp)
+    site_of_mcp = _at(section.path, mcp, streams=section.sessions)
     endpoint = HostCheck(
         cast("ASGIFramework", AdmissionCheck(site_of_mcp, admission)) if admission.needed else site_of_mcp,
         listening.mcp_addresses,
@@ -120,18 +127,20 @@ async def serve_http(
             await _serve_sockets(endpoint, listening.mcp, gateway.profile, stop, task_status=task_status)
         drained.set()
 
-    async with manager.run(), trio.open_nursery() as nursery:
-        if listening.admin:
-            await nursery.start(_serve_sockets, site, listening.admin, gateway.profile, drained)
-        await nursery.start(serve_mcp)
-        async with trio.open_nursery() as notifying:
-            await notifying.start(notifier.run)
-            task_status.started()
-            await stop.wait()
-            for path in paths:  # now and not in the end: the next process may listen there by then
-                remove_path(path)
-            notifier.close()
-            notifying.cancel_scope.cancel()
+    async with manager.run():
+        async with trio.open_nursery() as nursery:
+            if listening.admin:
+                await nursery.start(_serve_sockets, site, listening.admin, gateway.profile, drained)
+            await nursery.start(serve_mcp)
+            async with trio.open_nursery() as notifying:
+                await notifying.start(notifier.run)
+                task_status.started()
+                await stop.wait()
+                for path in paths:  # now and not in the end: the next process may listen there by then
+                    remove_path(path)
+                notifier.close()
+                notifying.cancel_scope.cancel()
+        await end_sessions(manager)
 
 
 async def _serve_sockets(
@@ -162,24 +171,26 @@ def _config(profile: Profile) -> Config:
     upstreams = profile.upstreams.values()
     timeouts = [each.timeout for each in upstreams if isinstance(each, Politeness)]
     timeouts += [each.patience for each in upstreams if isinstance(each, SearchUpstream)]
-    config.read_timeout = 60 + round(4 * max(timeouts, default=0))
+    # With sessions it would end the streams that a client has opened as well, and questions that people think about:
+    # then `SessionGuard` looks after bodies.
+    config.read_timeout = None if profile.server.sessions else 60 + round(4 * max(timeouts, default=0))
     config.include_server_header = False
     config.errorlog = logging.getLogger("hypercorn.error")
     config.accesslog = None
     return config
 
 
-def _at(path: str, app: ASGIFramework) -> ASGIFramework:
-    """`app` at one path; anything else is not found."""
+def _at(path: str, app: ASGIFramework, *, streams: bool) -> ASGIFramework:
+    """`app` at one path; anything else is not found, and a GET only where there are `streams` of sessions."""
 
     async def dispatch(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         match scope["type"]:
-            case "http" if scope["path"] == path and scope["method"] == "GET":
+            case "http" if scope["path"] == path and scope["method"] == "GET" and not streams:
                 # The SDK would open a stream on which a server without sessions never has anything to say, and which
                 # every stop would wait for. The answer for servers that offer none: MCP 2025-11-25, "Listening".
                 await answer(send, 405, b"There is no event stream here: POST requests\n", (b"allow", b"POST"))
             case "http" if scope["path"] == path:
-                await app(scope, receive, send)
+                await app(scope, receive, _to_the_end(send))
             case "http":
                 await answer(send, 404, f"Not found; MCP is served at {path}\n".encode())
             case "lifespan":
@@ -188,6 +199,21 @@ def _at(path: str, app: ASGIFramework) -> ASGIFramework:
                 await send({"type": "websocket.close", "code": 1000, "reason": "no websockets here"})
 
     return cast("ASGIFramework", dispatch)
+
+
+def _to_the_end(send: ASGISendCallable) -> ASGISendCallable:
+    """`send`, which can't be cancelled at the end of an answer.
+
+    Hypercorn tells the application then that the client is gone, and the SDK cancels what it streams at that: within
+    its last `send`, which would leave the connection open and never taken for idle, also in a drain.
+    """
+
+    async def sending(event: ASGISendEvent) -> None:
+        # Starlette leaves `more_body` out where it is false, as ASGI allows.
+        with trio.CancelScope(shield=event["type"] == "http.response.body" and not event.get("more_body")):
+            await send(event)
+
+    return sending
 
 
 async def _lifespan(receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:

@@ -9,6 +9,7 @@ import mcp_types as types
 import orjson
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import NotificationOptions, Server
+from mcp.server.models import InitializationOptions
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.requests import Request
@@ -21,16 +22,20 @@ from gateway.serving.admission import ANYONE, CLIENT, caller_of
 from gateway.serving.channel import ClientChannel
 from gateway.serving.listings import LISTS, Listings
 from gateway.serving.notify import Notifier
+from gateway.serving.remembered import remembered_of
 from gateway.serving.spans import RequestSpans
 from gateway.upstream.mcp.model import UpstreamRefused
 
 Context = ServerRequestContext[Any, Any]
 
 
-def build_server(gateway: Gateway, notifier: Notifier) -> Server[Any]:
-    """A server of all that the catalogue of `gateway` offers; clients can listen for what `notifier` tells."""
+def build_server(gateway: Gateway, notifier: Notifier, *, remembers: bool) -> Server[Any]:
+    """A server of all that the catalogue of `gateway` offers; clients can listen for what `notifier` tells.
+
+    It `remembers` clients of the handshake era where each has a connection or a session: they are told, too.
+    """
     section, catalogue = gateway.profile.server, gateway.catalogue
-    server: Server[Any] = Server(
+    server = _Server(
         section.name,
         version=__version__,
         title=section.title or None,
@@ -39,6 +44,9 @@ def build_server(gateway: Gateway, notifier: Notifier) -> Server[Any]:
         get_tool_input_schema=catalogue.input_schema,
     )
     server.middleware[:] = [RequestSpans(catalogue.labels)]
+    if remembers:
+        notifier.remember_clients(server)
+        server.told = _told(gateway)
     handlers = _Handlers(gateway)
     add = server.add_request_handler
     for method, (kind, _) in LISTS.items():
@@ -56,8 +64,24 @@ def build_server(gateway: Gateway, notifier: Notifier) -> Server[Any]:
     return server
 
 
-def notification_options(gateway: Gateway) -> NotificationOptions:
-    """What a client of the handshake era can be told of."""
+class _Server(Server[Any]):
+    """Says in the handshake what its clients are told of, also where the SDK asks for the options itself."""
+
+    told = NotificationOptions()
+
+    def create_initialization_options(
+        self,
+        notification_options: NotificationOptions | None = None,
+        experimental_capabilities: dict[str, dict[str, Any]] | None = None,
+        extensions: dict[str, dict[str, Any]] | None = None,
+    ) -> InitializationOptions:
+        """What the answer to `initialize` is made of."""
+        return super().create_initialization_options(
+            notification_options or self.told, experimental_capabilities, extensions
+        )
+
+
+def _told(gateway: Gateway) -> NotificationOptions:
     return NotificationOptions(
         tools_changed=True,
         resources_changed=gateway.catalogue.offers("resources"),
@@ -72,8 +96,6 @@ class _Handlers:
         self._catalogue = gateway.catalogue
         self._requests = gateway.watching.requests
         self._listings = Listings(gateway.catalogue, gateway.profile.server.list_ttl)
-        self._log_level: str | None = "info"
-        """Of the one client of a handshake over stdio; over HTTP nothing is remembered of a client."""
 
     async def lists(self, context: Context, params: types.PaginatedRequestParams) -> dict[str, Any]:
         """tools/list and the other lists."""
@@ -124,14 +146,13 @@ class _Handlers:
 
     async def set_log_level(self, context: Context, params: types.SetLevelRequestParams) -> types.EmptyResult:
         """logging/setLevel, of the handshake era."""
-        if context.request is None:
-            self._log_level = params.level
+        remembered_of(context).log_level = params.level
         return types.EmptyResult()
 
     def _asking(self, context: Context) -> Asking:
         sent = context.params or {}
         answers = {key: sent[key] for key in ("inputResponses", "requestState") if sent.get(key) is not None}
-        channel = ClientChannel(context, self._log_level)
+        channel = ClientChannel(context, remembered_of(context).log_level)
         return Asking(_caller(context.request), channel, sent.get("_meta") or {}, answers)
 
     async def _complete(self, kind: str, name: str, making: Awaitable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""MCP's change notifications: to listen streams of the modern era, and to the one client of a handshake over stdio."""
+"""MCP's change notifications: to listen streams of the modern era, and to remembered clients of the handshake era."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import mcp_types as types
 import structlog
 import trio
+from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.session import ServerSession
 from mcp.server.subscriptions import (
@@ -23,18 +24,23 @@ from mcp.server.subscriptions import (
 from mcp.shared.exceptions import MCPError
 
 from gateway.catalogue.catalogue import Catalogue
+from gateway.serving.remembered import Clients, Remembered, remembered_of
 from gateway.watch.changes import Changes
 
 log = structlog.get_logger(__name__)
 
 _MOST = 1000
 """URIs that one client may subscribe to."""
+_PATIENCE = 5.0
+"""Seconds that a client may take to read what it is told: further changes wait, for all of them."""
+
+Context = ServerRequestContext[Any, Any]
 
 
 class Notifier:
     """Passes on what `changes` announces: that lists changed, and subscribed resources of the profile.
 
-    A client of the handshake era over HTTP has no stream to be told on.
+    A client of the handshake era over HTTP has a stream to be told on only where it has a session.
     """
 
     def __init__(self, changes: Changes, catalogue: Catalogue) -> None:
@@ -46,37 +52,36 @@ class Notifier:
         if catalogue.offers("prompts"):
             self._events.append(PromptsListChanged())
         self._bus = InMemorySubscriptionBus()
-        self._session: ServerSession | None = None
-        self._subscribed: dict[str, None] = {}
-        """What the one client of a handshake has subscribed to, in the order in which it did."""
+        self._clients = Clients()
         self._listened = Counter[str]()
         """What listen streams have subscribed to, and how many of them."""
         self._handler = ListenHandler(self._bus)
 
-    def remember_client(self, server: Server[Any]) -> None:
-        """Keep the session of a client that completes the handshake, where one connection is one client (stdio)."""
+    def remember_clients(self, server: Server[Any]) -> None:
+        """Keep clients that complete the handshake until they end, where they are connected or have sessions."""
 
-        async def initialized(context: Any, _params: types.NotificationParams) -> None:
-            self._session = context.session
+        async def initialized(context: Context, _params: types.NotificationParams) -> None:
+            self._clients.add(context)
 
         server.add_notification_handler("notifications/initialized", types.NotificationParams, initialized)
         if self._resources.any:
             server.add_request_handler("resources/subscribe", types.SubscribeRequestParams, self.subscribe)
             server.add_request_handler("resources/unsubscribe", types.UnsubscribeRequestParams, self.unsubscribe)
 
-    async def subscribe(self, _context: Any, params: types.SubscribeRequestParams) -> types.EmptyResult:
+    async def subscribe(self, context: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
         """resources/subscribe, of the handshake era; raises MCPError."""
         uri = str(params.uri)
+        subscribed = remembered_of(context).subscribed
         if not self._resources.has(uri):
             raise MCPError(code=types.INVALID_PARAMS, message=f"Nothing is told of this resource: {uri[:200]}")
-        if len(self._subscribed) >= _MOST and uri not in self._subscribed:
+        if len(subscribed) >= _MOST and uri not in subscribed:
             raise MCPError(code=types.INVALID_PARAMS, message=f"A client may subscribe to {_MOST} resources at most")
-        self._subscribed[uri] = None
+        subscribed[uri] = None
         return types.EmptyResult()
 
-    async def unsubscribe(self, _context: Any, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
+    async def unsubscribe(self, context: Context, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
         """resources/unsubscribe, of the handshake era."""
-        self._subscribed.pop(str(params.uri), None)
+        remembered_of(context).subscribed.pop(str(params.uri), None)
         return types.EmptyResult()
 
     async def listen(self, context: Any, params: types.SubscriptionsListenRequestParams) -> Any:
@@ -98,24 +103,28 @@ class Notifier:
                 upstreams = await changes.wait_changed()
                 for event in (*self._events, *map(ResourceUpdated, self._updated(self._listened, upstreams))):
                     await self._bus.publish(event)
-                try:
-                    if self._session is not None:
-                        await self._tell(self._session, self._updated(self._subscribed, upstreams))
-                except Exception as error:  # the client is gone, or the SDK is wrong: neither may end the serving
-                    log.warning("a client can't be told of a change", error=f"{type(error).__name__}: {error}")
+                async with trio.open_nursery() as nursery:
+                    for session, remembered in self._clients:
+                        nursery.start_soon(self._tell, session, remembered, upstreams)
 
     def _updated(self, subscribed: Collection[str], upstreams: Collection[str]) -> list[str]:
         """The subscribed resources that are made of documents of these upstreams."""
         return [uri for uri in subscribed if self._resources.depends(uri, upstreams)]
 
-    async def _tell(self, session: ServerSession, updated: list[str]) -> None:
-        await session.send_tool_list_changed()
-        if ResourcesListChanged() in self._events:
-            await session.send_resource_list_changed()
-        if PromptsListChanged() in self._events:
-            await session.send_prompt_list_changed()
-        for uri in updated:
-            await session.send_resource_updated(uri)
+    async def _tell(self, session: ServerSession, remembered: Remembered, upstreams: Collection[str]) -> None:
+        """Tell one client; that it can't be told, or is too slow, is no other's concern."""
+        updated = self._updated(remembered.subscribed, upstreams)
+        try:
+            with trio.fail_after(_PATIENCE):
+                await session.send_tool_list_changed()
+                if ResourcesListChanged() in self._events:
+                    await session.send_resource_list_changed()
+                if PromptsListChanged() in self._events:
+                    await session.send_prompt_list_changed()
+                for uri in updated:
+                    await session.send_resource_updated(uri)
+        except Exception as error:  # it is gone, or late, or the SDK is wrong: nothing of it may end the serving
+            log.warning("a client can't be told of a change", error=f"{type(error).__name__}: {error}")
 
     def close(self) -> None:
         """End the listen streams, each with its final answer: a drain would wait for them."""

@@ -42,7 +42,8 @@ STATELESS: dict[str, dict[tuple[str, str], str]] = {
     "2026-07-28": {},
 }
 """What fails by design, by scenario and check, and why: over HTTP any instance can answer any request, so there are no
-sessions of the handshake era. The revision of 2026 has another way for each, and over stdio all of it works."""
+sessions of the handshake era unless the profile wants them. The revision of 2026 has another way for each, and over
+stdio all of it works."""
 
 ONE_BODY = {
     "2025-11-25": {
@@ -58,23 +59,38 @@ ONE_BODY = {
 @pytest.mark.parametrize(("front", "response"), [("true", "stream"), ("false", "stream"), ("true", "json")])
 def test_conformance(suite: Suite, front: str, response: str, revision: str, tmp_path: Path) -> None:
     """Every check of the revision passes but for those that a server without sessions can't pass; extensions aside."""
-    settings = ("--set", f"server.front={front}", "--set", f'server.response="{response}"')
-    checks = _checked(suite, revision, tmp_path, settings)
+    checks = _checked(suite, revision, tmp_path, f"front={front}", f'response="{response}"')
     failed = [each for each in checks if each.status in ("FAILURE", "SKIPPED")]
     by_design = STATELESS[revision] | (ONE_BODY[revision] if response == "json" else {})
     unexpected = [str(each) for each in failed if (each.scenario, each.id) not in by_design]
     assert unexpected == [], "\n".join(unexpected)
     passing = by_design.keys() - {(each.scenario, each.id) for each in failed}
     assert not passing, f"these pass now, and belong out of the table: {passing}"
+    _complete(suite, revision, checks)
+
+
+@pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
+@pytest.mark.parametrize("front", ["true", "false"])
+def test_conformance_with_sessions(suite: Suite, front: str, revision: str, tmp_path: Path) -> None:
+    """With sessions every check of both revisions passes; extensions aside."""
+    checks = _checked(suite, revision, tmp_path, f"front={front}", "sessions=true")
+    failed = [str(each) for each in checks if each.status in ("FAILURE", "SKIPPED")]
+    assert failed == [], "\n".join(failed)
+    _complete(suite, revision, checks)
+
+
+def _complete(suite: Suite, revision: str, checks: Sequence[Check]) -> None:
+    """No scenario is missing; what the suite only warns of is passed on."""
     assert suite.required(revision) <= {each.scenario for each in checks}
     for each in checks:
         if each.status == "WARNING":
             warnings.warn(f"the conformance suite warns: {each}", stacklevel=1)
 
 
-def _checked(suite: Suite, revision: str, folder: Path, settings: Sequence[str]) -> list[Check]:
-    """All checks but those of extensions."""
-    with Gateway.serving(folder, *fixtures(folder), *settings) as gateway:
+def _checked(suite: Suite, revision: str, folder: Path, *settings: str) -> list[Check]:
+    """All checks but those of extensions, of a gateway with these settings of its server."""
+    told = [part for each in settings for part in ("--set", f"server.{each}")]
+    with Gateway.serving(folder, *fixtures(folder), *told) as gateway:
         checks = suite.run(gateway.url, revision, folder / "results")
         assert gateway.stop() == 0
     extensions = suite.extensions(revision)

@@ -440,9 +440,10 @@ def test_a_unix_socket(folder: Path, tmp_path: Path, front: str) -> None:
     assert not path.exists()
 
 
-def test_connections_in_the_queue_are_answered(folder: Path) -> None:
-    """What the system has accepted when the end comes is served, once."""
-    with fronted(folder, told=True) as gateway:
+@pytest.mark.parametrize("response", ["json", "stream"])
+def test_connections_in_the_queue_are_answered(folder: Path, response: str) -> None:
+    """What the system has accepted when the end comes is served, once: by the front, and by hypercorn behind it."""
+    with fronted(folder, "--set", f"server.response={response}", told=True) as gateway:
         ask(gateway, PING)
         gateway.process.send_signal(signal.SIGSTOP)
         queued = [connect(gateway) for _ in range(5)]

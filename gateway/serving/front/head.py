@@ -68,6 +68,7 @@ class Heads:
     def __init__(self, section: Server, is_welcome: Callable[[Headers], bool]) -> None:
         self._first = f"POST {section.path} HTTP/1.1\r\n".encode()  # llhttp would also take more blanks
         self._streams = section.response == "stream"
+        self._sessions = section.sessions
         self._codings = section.compression
         self._is_welcome = is_welcome
         self._known: dict[bytes, Head] = {}
@@ -122,7 +123,9 @@ class Heads:
         said = found.get(b"mcp-protocol-version")
         version = None if said is None else said.decode("latin-1")
         modern = version == LATEST_MODERN_VERSION
-        if not (modern or version is None or version in HANDSHAKE_PROTOCOL_VERSIONS) or (self._streams and not modern):
+        if not (modern or version is None or version in HANDSHAKE_PROTOCOL_VERSIONS):
+            return None
+        if not modern and (self._streams or self._sessions):  # who has which session, and until when, the SDK knows
             return None
         if found.get(b"content-type", b"").partition(b";")[0].strip() != b"application/json":
             return None

@@ -10,7 +10,7 @@ import trio
 from mcp.server.stdio import stdio_server
 
 from gateway.serving.direct.answers import Answers
-from gateway.serving.mcp_server import build_server, notification_options
+from gateway.serving.mcp_server import build_server
 from gateway.serving.notify import Notifier
 from gateway.serving.stdio.descriptors import Output
 from gateway.serving.stdio.desk import Desk
@@ -32,8 +32,7 @@ async def serve_stdio(gateway: Gateway, desk: Desk, output: Output, stop: trio.E
     """
     section = gateway.profile.server
     notifier = Notifier(gateway.changes, gateway.catalogue)
-    server = build_server(gateway, notifier)
-    notifier.remember_client(server)
+    server = build_server(gateway, notifier, remembers=True)
     under_way = UnderWay(at_end=notifier.close)
     async with trio.open_nursery() as nursery:
         await nursery.start(notifier.run)
@@ -46,7 +45,7 @@ async def serve_stdio(gateway: Gateway, desk: Desk, output: Output, stop: trio.E
             await server.run(
                 under_way.reading(incoming),
                 under_way.writing(outgoing, desk.answered),
-                server.create_initialization_options(notification_options(gateway)),
+                server.create_initialization_options(),
             )
         nursery.cancel_scope.cancel()
 
