@@ -5,15 +5,21 @@ from __future__ import annotations
 import errno
 import io
 import os
+import signal
 import sys
 from pathlib import Path
+
+# What is interrupted while it is imported has nothing to end well, and nothing to say. It may be ignored, too: by `&`.
+_INTERRUPTIBLE = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+if _INTERRUPTIBLE:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 # pydantic looks through all that is installed for plugins, of which there are none for it here.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
-from gateway.cli.agent import plain_options, serve_agent
-from gateway.cli.exits import INTERRUPTED, report
-from gateway.errors import GatewayError, StartError
+from gateway.cli.agent import plain_options, serve_agent  # noqa: E402  # after what has to be first
+from gateway.cli.exits import INTERRUPTED, report  # noqa: E402
+from gateway.errors import GatewayError, StartError  # noqa: E402
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
@@ -43,6 +49,8 @@ def _run_command() -> int:
 
 def main() -> None:
     """Run the command that the process's arguments name, and exit with its code."""
+    if _INTERRUPTIBLE:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         _check_surroundings()
         _write_utf8()

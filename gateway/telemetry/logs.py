@@ -74,6 +74,8 @@ def _strip(logger: Any, name: str, event: EventDict) -> EventDict:
 
 def _escape(logger: Any, name: str, event: EventDict) -> EventDict:
     """Line feeds, escape sequences and other controls in values, escaped; tracebacks keep their lines."""
+    if all(value.isprintable() for value in event.values() if isinstance(value, str)):
+        return event
     return {
         key: "\n".join(map(_escaped, value.split("\n"))) if key == "exception" else _escaped(value)
         for key, value in event.items()
