@@ -22,6 +22,11 @@ from gateway.profile.loader import load_profile
 from tests.fakes import faults
 from tests.system.faulty import KINDS, Behind, Case, Kind, document
 
+pytestmark = pytest.mark.timeout(300)
+
+_HANGS = 120.0
+"""Seconds after which a call is taken to hang, also on a machine that does much else."""
+
 CALLS = 20
 """In each cell, of as many documents: enough for a budget of a fifth to be more than the retries of one request."""
 
@@ -73,7 +78,7 @@ async def ask(gateway: Gateway, numbers: range) -> dict[int, CallResult]:
     async def one(number: int) -> None:
         results[number] = await gateway.catalogue.call("get", {"number": number})
 
-    with trio.fail_after(60):
+    with trio.fail_after(_HANGS):
         async with trio.open_nursery() as nursery:
             for number in numbers:
                 nursery.start_soon(one, number)
@@ -108,7 +113,7 @@ async def cell(kind: Kind, case: Case, state: str, folder: Path) -> None:
 
 async def answered(gateway: Gateway, numbers: range, phase: int) -> None:
     """Ask until every answer is there, and right; until then there may be sentences: after a fault it begins anew."""
-    with trio.fail_after(60):
+    with trio.fail_after(_HANGS):
         while True:
             results = await ask(gateway, numbers)
             for number, result in results.items():
