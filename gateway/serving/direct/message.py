@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 import orjson
 
-_HUGE = re.compile(rb"[0-9]{19}")
-"""An integer of more than 64 bits, perhaps, of which orjson makes a float."""
+_LARGE = 2.0**63
+"""A float beyond this may have been an integer of more than 64 bits, which the SDK's parsers read as what it is."""
 
 _DEEP = 100
 """Arrays and objects from which on one may be nested so deeply that parsers differ in whether they take it."""
@@ -45,18 +44,18 @@ def parse(body: bytes) -> Message | None:
         return None
     if body.count(b"{") + body.count(b"[") > _DEEP:
         return None
-    if _HUGE.search(body) is not None and _has_huge_integer(body):
+    if params is not None and _has_large_float(params):
         return None
     return Message(id_, method, params)
 
 
-def _has_huge_integer(body: bytes) -> bool:
-    """Whether there is an integer of more than 64 bits, which the SDK's parsers read as what it is."""
-    try:
-        orjson.dumps(json.loads(body))
-    except (TypeError, ValueError, RecursionError):
-        return True
-    return False
+def _has_large_float(value: Any) -> bool:
+    kind = type(value)
+    if kind is dict:
+        return any(map(_has_large_float, value.values()))
+    if kind is list:
+        return any(map(_has_large_float, value))
+    return kind is float and not -_LARGE < value < _LARGE
 
 
 def id_bytes(id_: _Id, *, ascii_only: bool) -> bytes:
