@@ -17,14 +17,14 @@ from starlette.requests import Request
 from gateway import __version__
 from gateway.assembly import Gateway
 from gateway.catalogue.federated import Asking
-from gateway.errors import GatewayError, ToolError, UnknownPrompt, UnknownResource, UnknownTool
+from gateway.errors import GatewayError
 from gateway.serving.admission import ANYONE, CLIENT, caller_of
 from gateway.serving.channel import ClientChannel
+from gateway.serving.failures import error_data
 from gateway.serving.listings import LISTS, Listings
 from gateway.serving.notify import Notifier
 from gateway.serving.remembered import remembered_of
 from gateway.serving.spans import RequestSpans
-from gateway.upstream.mcp.model import UpstreamRefused
 
 Context = ServerRequestContext[Any, Any]
 
@@ -167,15 +167,8 @@ class _Translated:
         """Nothing is held."""
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        match error:
-            case UpstreamRefused():
-                raise MCPError(code=error.code, message=str(error), data=error.data) from error
-            case UnknownResource():  # MCP 2026-07-28, "Resources", error handling: which one it was
-                raise MCPError(code=types.INVALID_PARAMS, message=str(error), data={"uri": error.uri}) from error
-            case UnknownTool() | UnknownPrompt() | ToolError():
-                raise MCPError(code=types.INVALID_PARAMS, message=str(error)) from error
-            case GatewayError():
-                raise MCPError(code=types.INTERNAL_ERROR, message=str(error)) from error
+        if isinstance(error, GatewayError):
+            raise MCPError.from_error_data(error_data(error)) from error
 
 
 def _caller(request: Request | None) -> str:

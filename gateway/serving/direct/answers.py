@@ -10,7 +10,7 @@ from gateway.assembly import Gateway
 from gateway.serving.direct.calls import Call, Calls
 from gateway.serving.direct.constants import Ask, Constants
 from gateway.serving.direct.envelope import Envelope, Recognised, Reply, Waiting
-from gateway.serving.direct.message import parse
+from gateway.serving.direct.message import Message, parse
 from gateway.serving.direct.metas import Metas
 from gateway.serving.direct.wire import Wire
 from gateway.telemetry.tracing import tracing
@@ -36,6 +36,10 @@ class Answers:
         message = parse(body)
         if message is None:
             return _accepted if not envelope.modern and _is_initialized(body) else None
+        return self.recognise_message(message, envelope)
+
+    def recognise_message(self, message: Message, envelope: Envelope) -> Recognised | None:
+        """As `recognise`, for a request that was parsed already."""
         if message.method != "tools/call":
             constants = None if tracing() else self._constants
             key = None if constants is None else constants.recognise(message, envelope)

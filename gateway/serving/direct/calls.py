@@ -9,6 +9,7 @@ from typing import Any
 import mcp_types as types
 import orjson
 import structlog
+from mcp.shared.inbound import ERROR_CODE_HTTP_STATUS
 
 from gateway.assembly import Gateway
 from gateway.catalogue.documents import Reading
@@ -22,6 +23,7 @@ from gateway.serving.direct.forms import Form, form_of
 from gateway.serving.direct.message import Message
 from gateway.serving.direct.metas import Metas
 from gateway.serving.direct.wire import Wire
+from gateway.serving.failures import error_data
 from gateway.telemetry.tracing import span, tracing, within_context_of
 from gateway.tiers.memory import Slot
 
@@ -109,7 +111,8 @@ class Calls:
         found = perf_counter()
         memory.use(slot, now)
         self._record_read(found - began)
-        reply = self._filled(form, call.id, envelope, now)
+        beginning = form.beginning(self._wire.id_bytes(call.id, modern=modern), now)
+        reply = form.end.after(beginning, envelope.coding, self._threshold)
         if kept is None or form.size != size:  # last, since the tier may give up the entry for it
             forms = {**forms, modern: form} if type(forms) is dict else {modern: form}
             memory.attach(slot, forms, sum(each.size for each in forms.values()))
@@ -135,13 +138,16 @@ class Calls:
                 ending.tier = result.answer.tier if result.answer is not None else ""
             body = self._wire.called(id_, orjson.loads(result.payload), modern=modern)
         except GatewayError as error:
-            failure = types.ErrorData(code=types.INTERNAL_ERROR, message=str(error))
-            body = self._wire.failed(id_, failure, modern=modern)
+            return self._failed(id_, error_data(error), modern=modern)
         except Exception:  # as the SDK's: what is wrong inside is for the log, not for the client
             log.exception("a call failed", tool=tool.name)
             failure = types.ErrorData(code=types.INTERNAL_ERROR, message="Internal server error")
-            body = self._wire.failed(id_, failure, modern=modern)
+            return self._failed(id_, failure, modern=modern)
         return Reply((body,), len(body))
+
+    def _failed(self, id_: int | str, failure: types.ErrorData, *, modern: bool) -> Reply:
+        body = self._wire.failed(id_, failure, modern=modern)
+        return Reply((body,), len(body), ERROR_CODE_HTTP_STATUS.get(failure.code, 200) if modern else 200)
 
     def _key(self, tool: Tool, arguments: Mapping[str, Any] | None, caller: str) -> str | None:
         """The key of the whole answer, or of its first part; None for arguments that are refused or ask for another."""
@@ -172,17 +178,6 @@ class Calls:
             return form_of(self._wire, slot.entry, payload, following, fresh_until, modern=modern)
         except (GatewayError, ValueError):  # whatever is wrong with it is said by `answer`
             return None
-
-    def _filled(self, form: Form, id_: int | str, envelope: Envelope, now: float) -> Reply:
-        beginning = form.beginning(self._wire.id_bytes(id_, modern=envelope.modern), now)
-        size = len(beginning) + form.end_size
-        if envelope.coding is None or size < self._threshold or len(beginning) > 60_000:
-            return Reply((beginning, *form.end), size)
-        compressed = form.packed(envelope.coding)
-        if compressed is None:
-            return Reply((beginning, *form.end), size)
-        body = compressed.spliced(beginning)
-        return Reply((body,), len(body), coding=envelope.coding)
 
 
 def _mentions(schema: Any) -> bool:

@@ -8,10 +8,10 @@ from typing import Any, Protocol
 import orjson
 
 from gateway.assembly import Gateway
+from gateway.serving.direct.ending import Ending
 from gateway.serving.direct.envelope import Envelope, Reply, Waiting
 from gateway.serving.direct.message import Message, id_bytes
 from gateway.serving.direct.metas import Metas
-from gateway.serving.direct.packing import Coding, Packed, packed
 from gateway.serving.listings import LISTS
 
 _ID = 918273645
@@ -36,17 +36,11 @@ class Ask(Protocol):
 class _Said:
     """An answer without its id."""
 
-    __slots__ = ("_packed", "end", "status")
+    __slots__ = ("end", "status")
 
     def __init__(self, end: bytes, status: int) -> None:
-        self.end = end
+        self.end = Ending((end,))
         self.status = status
-        self._packed: dict[Coding, Packed | None] = {}
-
-    def packed(self, coding: Coding) -> Packed | None:
-        if coding not in self._packed:
-            self._packed[coding] = packed(coding, (self.end,))
-        return self._packed[coding]
 
 
 class Constants:
@@ -118,13 +112,7 @@ class Constants:
     def _reply(self, said: _Said, message: Message, envelope: Envelope) -> Reply:
         began = perf_counter()
         beginning = b'{"jsonrpc":"2.0","id":%b' % id_bytes(message.id, ascii_only=envelope.modern)
-        size = len(beginning) + len(said.end)
-        reply = Reply((beginning, said.end), size, said.status)
-        if envelope.coding is not None and size >= self._threshold and len(beginning) <= 60_000:
-            compressed = said.packed(envelope.coding)
-            if compressed is not None:
-                body = compressed.spliced(beginning)
-                reply = Reply((body,), len(body), said.status, envelope.coding)
+        reply = said.end.after(beginning, envelope.coding, self._threshold, said.status)
         if message.method in LISTS:
             self._requests.ended("list", message.method, "", "", "passed", perf_counter() - began)
         return reply

@@ -9,7 +9,8 @@ import orjson
 from gateway.catalogue.pages import NEXT_CURSOR
 from gateway.catalogue.result import PROVENANCE
 from gateway.pipeline.model import Entry
-from gateway.serving.direct.packing import Coding, Packed, Pieces, packed
+from gateway.serving.direct.ending import Ending
+from gateway.serving.direct.packing import Pieces
 from gateway.serving.direct.wire import Wire
 
 _ID = 918273645
@@ -21,8 +22,6 @@ _COMPLETE = b',"resultType":"complete"'
 _OVERHEAD = 700
 """Bytes of a form beside what it holds."""
 
-_NOT_WORTH = Packed("gzip", (), b"")
-
 
 class Form:
     """An answer of one era, for readers to whom the entry is fresh until `fresh_until`.
@@ -31,19 +30,20 @@ class Form:
     answer has the same bytes.
     """
 
-    __slots__ = ("_between", "_expires", "_opening", "_packed", "end", "end_size", "entry", "fresh_until", "size")
+    __slots__ = ("_between", "_expires", "_opening", "end", "entry", "fresh_until")
 
     def __init__(self, entry: Entry, fresh_until: float, opening: bytes, between: bytes, end: Pieces) -> None:
         self.entry = entry
         self.fresh_until = fresh_until
-        self.end = end
-        self.end_size = sum(map(len, end))
-        self.size = _OVERHEAD + len(opening) + len(between) + sum(len(piece) for piece in end if type(piece) is bytes)
-        """Bytes that it takes beside the entry."""
+        self.end = Ending(end)
         self._opening = opening
         self._between = between
         self._expires = fresh_until != float("inf")
-        self._packed: dict[Coding, Packed] = {}
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes beside the entry."""
+        return _OVERHEAD + len(self._opening) + len(self._between) + self.end.own
 
     def beginning(self, id_: bytes, now: float) -> bytes:
         """Up to and with how long the answer holds, for the request `id_` at `now`."""
@@ -57,14 +57,6 @@ class Form:
             self._between,
             repr(round(self.fresh_until - now, 3)).encode(),
         )
-
-    def packed(self, coding: Coding) -> Packed | None:
-        """The end, compressed; None where that is not worth it."""
-        known = self._packed.get(coding)
-        if known is None:
-            known = self._packed[coding] = packed(coding, self.end) or _NOT_WORTH
-            self.size += known.size
-        return None if known is _NOT_WORTH else known
 
 
 def form_of(

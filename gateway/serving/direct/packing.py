@@ -22,8 +22,8 @@ Pieces = tuple[bytes | memoryview, ...]
 
 _GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 """A member without name and time, made on whatever system (RFC 1952, section 2.3)."""
-_STORED = 65535
-"""Most bytes in a stored block of deflate."""
+LONGEST_BEGINNING = 65535
+"""Bytes: what fits into one stored block of deflate."""
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _WORTH = 0.9
 """What a compressed end may have of its size: less than a tenth saved is not worth the client's work."""
@@ -42,7 +42,7 @@ class Packed:
         self._size = sum(map(len, end))
         self._tail = tail
         """Its blocks."""
-        self._window = _window(self._size + _STORED)
+        self._window = _window(self._size + LONGEST_BEGINNING)
 
     @property
     def size(self) -> int:
@@ -65,7 +65,7 @@ class Packed:
 def packed(coding: Coding, end: Pieces) -> Packed | None:
     """The end of an answer, compressed; None where that does not save enough, or it is too large for it."""
     whole = b"".join(end)
-    if len(whole) + _STORED > _LARGEST:
+    if len(whole) + LONGEST_BEGINNING > _LARGEST:
         return None
     tail = _deflated(whole) if coding == "gzip" else _blocks(zstd.compress(whole))
     return Packed(coding, end, tail) if len(tail) <= len(whole) * _WORTH else None

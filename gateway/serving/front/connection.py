@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
-import structlog
 import trio
 
 from gateway.profile.serving import Server
@@ -15,8 +14,6 @@ from gateway.serving.admission import ANYONE, Admission, Refusal
 from gateway.serving.direct.envelope import Envelope, Recognised, Reply
 from gateway.serving.front.head import Head, Heads, Probe
 from gateway.serving.front.replies import Date, refusal, refused, written
-
-log = structlog.get_logger(__name__)
 
 _FOREIGN = (b"PRI * HTTP/2", b"\x16\x03")
 """How connections begin that speak something else: HTTP/2 (RFC 9113, section 3.4) and TLS."""

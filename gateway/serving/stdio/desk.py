@@ -8,7 +8,7 @@ from typing import Protocol
 import trio
 
 from gateway.serving.direct.envelope import Envelope, Recognised, Reply
-from gateway.serving.direct.message import parse
+from gateway.serving.direct.message import Message, parse
 from gateway.serving.stdio.descriptors import Output
 from gateway.serving.stdio.early import Early
 from gateway.serving.stdio.lines import Lines
@@ -22,7 +22,7 @@ _MODERN = "io.modelcontextprotocol/protocolVersion"
 class Recognising(Protocol):
     """What has answers at hand."""
 
-    def recognise(self, body: bytes, envelope: Envelope) -> Recognised | None:
+    def recognise_message(self, message: Message, envelope: Envelope) -> Recognised | None:
         """The way to the answer; None where that is for the SDK."""
 
 
@@ -76,14 +76,13 @@ class Desk:
 
     def _reply(self, line: bytes) -> bytes | None:
         envelope = self._envelope
-        if envelope is None:
+        message = None if envelope is None else parse(line)
+        if envelope is None or message is None:
             return None
-        if not envelope.modern:
-            message = parse(line)
-            answer = None if message is None else self._early.answer(message)
-            if answer is not None:
-                return answer
-        recognised = None if self.answers is None else self.answers.recognise(line, envelope)
+        answer = None if envelope.modern else self._early.answer(message)
+        if answer is not None:
+            return answer
+        recognised = None if self.answers is None else self.answers.recognise_message(message, envelope)
         reply = None if recognised is None else recognised(envelope)
         # What has to be waited for can be cancelled by the client, which the SDK sees to.
         return b"".join(reply.pieces) if isinstance(reply, Reply) else None

@@ -31,7 +31,7 @@ def entry(payload: bytes, fresh_until: float = 1100.0) -> Entry:
 def answered(payload: bytes, *, modern: bool, fresh_until: float = 1100.0, following: str | None = None) -> bytes:
     """The whole answer by the form."""
     form = form_of(WIRE, entry(payload, fresh_until), payload, following, fresh_until, modern=modern)
-    return b"".join((form.beginning(b"7", 1012.3456), *form.end))
+    return b"".join((form.beginning(b"7", 1012.3456), *form.end.pieces))
 
 
 def expected(payload: bytes, *, modern: bool, expires: float | None = 87.654, following: str | None = None) -> bytes:
