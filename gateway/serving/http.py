@@ -202,15 +202,21 @@ def _at(path: str, app: ASGIFramework, *, streams: bool) -> ASGIFramework:
 
 
 def _to_the_end(send: ASGISendCallable) -> ASGISendCallable:
-    """`send`, which can't be cancelled at the end of an answer.
+    """`send`, which can't be cancelled at the end of an answer, and sends nothing after it.
 
     Hypercorn tells the application then that the client is gone, and the SDK cancels what it streams at that: within
-    its last `send`, which would leave the connection open and never taken for idle, also in a drain.
+    its last `send`, which would leave the connection open and never taken for idle, also in a drain. Where a session
+    ends while a notification of it is on its way, the SDK would answer that a second time.
     """
+    ended = False
 
     async def sending(event: ASGISendEvent) -> None:
+        nonlocal ended
+        if ended:
+            return
         # Starlette leaves `more_body` out where it is false, as ASGI allows.
-        with trio.CancelScope(shield=event["type"] == "http.response.body" and not event.get("more_body")):
+        ended = event["type"] == "http.response.body" and not event.get("more_body")
+        with trio.CancelScope(shield=ended):
             await send(event)
 
     return sending
