@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from time import perf_counter
 from typing import Protocol, cast
@@ -121,9 +122,23 @@ class Pipeline:
         """Keep nothing of the selected entries that loads under way bring; what is kept already stays."""
         self._purges.record(selector)
 
-    def listen(self, purged: Callable[[], None]) -> None:
-        """Call `purged` after every purge, whoever asked for it and however it went."""
+    @contextmanager
+    def listening(self, purged: Callable[[], None]) -> Iterator[None]:
+        """Call `purged` after every purge while the block runs, whoever asked for it and however it went."""
         self._listeners.append(purged)
+        try:
+            yield
+        finally:
+            self._listeners.remove(purged)
+
+    def use(self, memory: Memory | None, lower: Sequence[Metered], absent: Sequence[str] = ()) -> None:
+        """Use other tiers from now on; what is under way finds those that it began with."""
+        self.memory, self.lower, self._absent = memory, tuple(lower), tuple(absent)
+
+    async def wait_landed(self) -> None:
+        """Wait until every look-up and load that is under way now has ended; those that begin later are not meant."""
+        for flights in (self._lookups, self._loads):
+            await flights.wait_landed()
 
     async def _purge(self, selector: Selector, *, soft: bool) -> int:
         self._purges.record(selector)
