@@ -111,6 +111,8 @@ class Server(Section):
     """Largest text of an answer, for tools that say nothing of it and can be cut; the rest comes by a cursor."""
     ready_after: Literal["start", "warm"] = "start"
     """From when on /readyz says that requests are welcome: at once, or once the calls of `[warm]` were made."""
+    reload_on_change: bool = False
+    """On: the profile is reloaded when one of its files changes, as it is on SIGHUP."""
     drain_timeout: Duration = 10.0
     """How long requests under way may take to finish after SIGTERM."""
 

@@ -75,6 +75,7 @@ class Admission:
 
     def __init__(self, profile: Profile, telemetry: Telemetry, now: Callable[[], float] = monotonic) -> None:
         server = profile.server
+        self._about = _about(profile)
         self._now = now
         self._refusals = telemetry.refusals
         self._told: dict[Reason, float] = {}
@@ -98,6 +99,10 @@ class Admission:
     def needed(self) -> bool:
         """Whether there is anything to check; it does not change."""
         return self._authenticates or self._addresses is not None
+
+    def admits_by(self, profile: Profile) -> bool:
+        """Whether it decides as one of `profile` would: then it can go on, with what its buckets have left."""
+        return _about(profile) == self._about
 
     def admit(self, authorizations: Sequence[bytes], address: str) -> Client | Refusal:
         """Who asks, or the answer that refuses it; each call counts as one request.
@@ -165,6 +170,11 @@ _SENTENCES: dict[Reason, tuple[int, str]] = {
     "unknown_token": (401, "No client has this token (clients)\n"),
     "several_tokens": (400, "One Authorization header says who asks, and there are several (server.authentication)\n"),
 }
+
+
+def _about(profile: Profile) -> tuple[object, ...]:
+    server = profile.server
+    return server.authentication, server.rate_limit, server.name, profile.clients
 
 
 def _refusal(reason: Reason, challenge: str) -> Refusal:

@@ -22,6 +22,7 @@ _QUIET = (
     "trio-asyncio",
     "quart.app",
     "quart.serving",
+    "watchfiles",
 )
 """Libraries that log through the standard library; their warnings are ours to pass on, their chatter is not."""
 _SILENT = ("mcp.client",)

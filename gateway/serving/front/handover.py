@@ -18,12 +18,13 @@ class Hypercorn:
 
     def __init__(self, app: ASGIFramework, config: Config) -> None:
         self._app = ASGIWrapper(app)
-        self._config = config
+        self.config = config
+        """What holds for the next connections."""
         self._context = WorkerContext(None)
 
     async def serve(self, sock: socket.socket, read: bytes) -> None:
         """Serve until the connection is closed; `read` is what was read from it already. Takes the socket over."""
-        await _Server(self._app, self._config, self._context, _Replaying(sock, read))
+        await _Server(self._app, self.config, self._context, _Replaying(sock, read))
 
     async def drain(self) -> None:
         """Close connections as they get idle."""
