@@ -87,6 +87,8 @@ class HttpServing:
                 self.listening.remove_paths()
                 self._stage.endpoint.end_streams()
             self._stage.endpoint.end()
+        for sock in self.listening.without(None):
+            sock.close()
 
     async def _serve_mcp(self, *, task_status: trio.TaskStatus[None]) -> None:
         sockets = list(self.listening.mcp.values())

@@ -50,6 +50,7 @@ class _Replaying:
         self._stream = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
         self.socket = self._stream.socket
         self._read = read
+        self._sending = trio.Lock()
         self.replayed = trio.Event()
         """Set when hypercorn asks for more than what was read."""
 
@@ -60,6 +61,11 @@ class _Replaying:
             return data
         self.replayed.set()
         return await self._stream.receive_some(max_bytes)
+
+    async def send_all(self, data: bytes) -> None:
+        """One after the other: a connection has an application that answers and a reader that answers what is wrong."""
+        async with self._sending:
+            await self._stream.send_all(data)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
