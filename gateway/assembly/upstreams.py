@@ -43,16 +43,16 @@ async def hold_upstreams(stack: AsyncExitStack, core: Core, profile: Profile) ->
     for name, section in profile.upstreams.items():
         if not isinstance(section, SearchUpstream | McpUpstream):
             wanted = _wanted(profile, name)
-            about = section.type, name, section, wanted
             opening = partial(_open_upstream, name, section, wanted, core.environ)
-            upstreams[name] = await core.parts.hold(stack, about, opening)
+            upstreams[name] = await core.parts.hold(stack, (section.type, name, section, wanted), opening)
     for name, section in profile.upstreams.items():
         if isinstance(section, SearchUpstream):
-            source, strategy = upstreams[section.upstream], profile.strategies[section.strategy]
-            opening_search = partial(_open_search, name, section, source, strategy, core)
-            upstreams[name] = await core.parts.hold(
-                stack, (section.type, name, section, source, strategy), opening_search
-            )
+            strategy = profile.strategies[section.strategy]
+            listing = section.listing.upstream if section.listing is not None else None
+            read = {each: upstreams[each] for each in (section.upstream, listing or section.upstream)}
+            about = section.type, name, section, read, strategy
+            searching = partial(_open_search, name, section, read, strategy, core)
+            upstreams[name] = await core.parts.hold(stack, about, searching)
     return upstreams
 
 
@@ -119,14 +119,15 @@ async def _open_upstream(
 
 @asynccontextmanager
 async def _open_search(
-    name: str, section: SearchUpstream, source: Upstream, strategy: Strategy, core: Core
+    name: str, section: SearchUpstream, others: Mapping[str, Upstream], strategy: Strategy, core: Core
 ) -> AsyncIterator[Upstream]:
     from gateway.upstream.search.upstream import open_search
 
-    known = {source.name: source}
-    read = Documents(core.pipeline, known).reader(policy_of(section.strategy, strategy))
-    async with open_search(name, section, source, read, SingleFlight[Fetched](core.loads)) as search:
-        known[name] = search
+    upstreams = dict(others)  # and this one itself, whose index is kept as a document
+    read = Documents(core.pipeline, upstreams).reader(policy_of(section.strategy, strategy))
+    builds = SingleFlight[Fetched](core.loads)
+    async with open_search(name, section, others[section.upstream], read, builds) as search:
+        upstreams[name] = search
         yield search
 
 
