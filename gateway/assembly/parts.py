@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import trio
 
+from gateway.errors import GatewayError
+
 T = TypeVar("T")
 
 
@@ -50,12 +52,21 @@ class Parts:
         part = next((part for part in self._parts if part.about == about), None)
         if part is None:
             part = _Part(about)
-            part.value = await self._nursery.start(self._keep, part, opening)
+            part.value = await self._open(part, opening)
             self._parts.append(part)
         part.holders += 1
         stack.push_async_callback(self._let_go, part)
         value: T = part.value
         return value
+
+    async def _open(self, part: _Part, opening: Callable[[], AbstractAsyncContextManager[Any]]) -> Any:
+        try:
+            return await self._nursery.start(self._keep, part, opening)
+        except BaseExceptionGroup as group:  # the nurseries of the resource have wrapped what it says
+            error = _only(group)
+            if isinstance(error, GatewayError):
+                raise error from error.__cause__
+            raise
 
     async def _keep(
         self,
@@ -77,3 +88,10 @@ class Parts:
             self._parts.remove(part)
             part.released.set()
             await part.closed.wait()
+
+
+def _only(error: BaseException) -> BaseException:
+    """The one error in a group, at whatever depth; the group that has several."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -107,6 +107,7 @@ class HttpServing:
             if stage.endpoint is not before.endpoint:
                 await self._endpoints.start(stage.endpoint.run)
         except BaseException:
+            listening.remove_paths(self.listening)
             for sock in listening.without(self.listening):
                 sock.close()
             raise

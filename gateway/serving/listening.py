@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from gateway.profile.profile import Profile
-from gateway.serving.sockets import address_of, bind, bind_paths, remove_path
+from gateway.serving.sockets import address_of, bind, bind_paths, path_of, remove_path
 
 Sockets = Mapping[tuple[str, int], socket.socket]
 """By the address or path as the profile has it, and its how-manieth occurrence: port 0 may be there twice."""
@@ -68,5 +68,8 @@ def listen(profile: Profile, before: Listening | None = None) -> Listening:
         return Listening(mcp, opened("admin.bind", profile.admin.bind, known.admin) if profile.admin.enabled else {})
     except BaseException:
         for sock in bound:
+            path = path_of(sock)
             sock.close()
+            if path is not None:
+                remove_path(path)
         raise

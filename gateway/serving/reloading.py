@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,9 +147,28 @@ class Reloader:
         # Their folders, since editors put another file in a file's place.
         folders = {file.parent for file in files}
         names = {str(file) for file in files}
-        watching = awatch(*folders, recursive=False, watch_filter=lambda _, path: path in names, debounce=_SETTLED)
-        async for _ in watching:
-            await self.reload("a changed file")
+        watching = awatch(
+            *folders,
+            recursive=False,
+            watch_filter=lambda _, path: path in names,
+            debounce=_SETTLED,
+            rust_timeout=_SETTLED,
+            yield_on_timeout=True,
+        )
+        began = False
+        async with aclosing(watching) as turns:
+            async for changed in turns:
+                # The first turn says that from now on nothing is missed; before that, something may have been.
+                if changed or (not began and await self._differs()):
+                    await self.reload("a changed file")
+                began = True
+
+    async def _differs(self) -> bool:
+        """Whether the files say something else than what is in force."""
+        try:
+            return (await trio.to_thread.run_sync(self._reread)).profile != self._running.gateway.profile
+        except GatewayError:
+            return True
 
 
 def _listed(gateway: Gateway, kind: str) -> Sequence[Mapping[str, Any]]:

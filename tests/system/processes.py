@@ -142,11 +142,11 @@ class Gateway:
     def port(self) -> int:
         return int(self.url.rpartition("/")[0].rpartition(":")[2])
 
-    def wait_for(self, text: str) -> None:
-        """Wait until a line on stderr holds `text`."""
+    def wait_for(self, text: str, times: int = 1) -> None:
+        """Wait until so many lines on stderr hold `text`."""
         deadline = time.monotonic() + START
         with self._more:
-            while not any(text in line for line in self._lines):
+            while sum(text in line for line in self._lines) < times:
                 assert self._reader.is_alive(), f"it ended first:\n{''.join(self._lines)}"
                 assert self._more.wait(deadline - time.monotonic()), f"not said in time: {text!r}\n{self._lines}"
 
