@@ -79,8 +79,12 @@ async def serve_http(
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve until `stop` is set, then let the requests under way finish for at most `server.drain_timeout`."""
+    """Serve until `stop` is set, and go on for `server.drain_delay`, while /readyz already says that it is over.
+
+    Then the requests under way get at most `server.drain_timeout` to finish.
+    """
     section = gateway.profile.server
+    closing = trio.Event()
     notifier = Notifier(gateway.changes, gateway.catalogue)
     manager = StreamableHTTPSessionManager(
         build_server(gateway, notifier, remembers=section.sessions),
@@ -94,7 +98,7 @@ async def serve_http(
     if tracing():
         mcp = within_traces(mcp)
     if section.sessions:
-        mcp = cast("ASGIFramework", SessionGuard(mcp, stop, section.connections.body_timeout))
+        mcp = cast("ASGIFramework", SessionGuard(mcp, closing, section.connections.body_timeout))
     admission = Admission(gateway.profile, gateway.watching.telemetry)
     site_of_mcp = _at(section.path, mcp, streams=section.sessions)
     endpoint = HostCheck(
@@ -122,9 +126,9 @@ async def serve_http(
 
     async def serve_mcp(*, task_status: trio.TaskStatus[Any]) -> None:
         if section.front:
-            await front.serve(listening.mcp, stop, task_status=task_status)
+            await front.serve(listening.mcp, closing, task_status=task_status)
         else:
-            await _serve_sockets(endpoint, listening.mcp, gateway.profile, stop, task_status=task_status)
+            await _serve_sockets(endpoint, listening.mcp, gateway.profile, closing, task_status=task_status)
         drained.set()
 
     async with manager.run():
@@ -136,6 +140,8 @@ async def serve_http(
                 await notifying.start(notifier.run)
                 task_status.started()
                 await stop.wait()
+                await trio.sleep(section.drain_delay)
+                closing.set()
                 for path in paths:  # now and not in the end: the next process may listen there by then
                     remove_path(path)
                 notifier.close()

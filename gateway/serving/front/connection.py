@@ -10,7 +10,7 @@ from typing import Protocol
 import trio
 
 from gateway.profile.serving import Server
-from gateway.serving.admission import ANYONE, Admission, Refusal
+from gateway.serving.admission import ANYONE, Admission, Client, Refusal
 from gateway.serving.direct.envelope import Envelope, Recognised, Reply
 from gateway.serving.front.head import Head, Heads, Probe
 from gateway.serving.front.replies import Date, refusal, refused, written
@@ -98,7 +98,9 @@ class Connection:
             recognised = self._answers.recognise(bytes(memoryview(self._buffer)[head.size : size]), head.envelope)
             if recognised is None:
                 raise HandedOver(bytes(self._buffer))
-            client = self._admission.admit(head.authorizations, self.peer) if self._admits else ANYONE
+            client: Client | Refusal = ANYONE
+            if self._admits:
+                client = self._admission.admit(head.authorizations, self.peer, head.forwarded)
             if isinstance(client, Refusal):
                 reply: Reply | Refusal | None = client
             else:
