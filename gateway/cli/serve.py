@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,29 +18,42 @@ from gateway.profile.units import format_size
 
 if TYPE_CHECKING:
     from gateway.assembly import Gateway
+    from gateway.serving.systemd.passed import Passed
+    from gateway.serving.systemd.supervisor import Supervisor
 
 
 def serve(*, profile: ProfileName = DEFAULT_PROFILE, set_: Overrides = ()) -> int:
     """Serve MCP over HTTP, and the admin site, until SIGTERM or SIGINT."""
-    return run(partial(_serve, load(profile, set_)))
+    from gateway.serving.systemd.passed import close_all, take_passed
+    from gateway.serving.systemd.supervisor import Supervisor
+
+    loaded = load(profile, set_)
+    supervisor = Supervisor.taken_from(os.environ)
+    passed = take_passed(os.environ)
+    try:
+        return run(partial(_serve, loaded, supervisor, passed))
+    finally:
+        close_all(passed)
 
 
-async def _serve(loaded: Loaded) -> int:
+async def _serve(loaded: Loaded, supervisor: Supervisor, passed: Sequence[Passed]) -> int:
     # Imported here: the SDK takes a second to import, and faults of the profile need not wait for it.
     from gateway.assembly import open_gateway
     from gateway.serving.http import listen, serve_http
+    from gateway.serving.systemd.supervising import supervise
 
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         await nursery.start(stop_on_signal, stop)
         async with open_gateway(loaded.profile, loaded=loaded) as gateway:
-            listening = listen(gateway)
+            listening = listen(gateway, passed)
             server = partial(serve_http, gateway, listening, stop)
             async with trio.open_nursery() as serving:
                 sockets = (listening.mcp_addresses, listening.admin_addresses)
                 await serving.start(server)
                 sys.stderr.write(_greeting(loaded, gateway, *sockets))
                 sys.stderr.flush()
+                await nursery.start(supervise, supervisor, lambda: gateway, sockets[0][0], stop)
         nursery.cancel_scope.cancel()
     return 0
 

@@ -32,8 +32,9 @@ from gateway.serving.hosts import HostCheck, answer
 from gateway.serving.mcp_server import build_server
 from gateway.serving.notify import Notifier
 from gateway.serving.sessions import SessionGuard, end_sessions
-from gateway.serving.sockets import address_of, bind, bind_paths, path_of, remove_path
+from gateway.serving.sockets import address_of, bind, bind_paths, remove_path
 from gateway.serving.spans import within_traces
+from gateway.serving.systemd.passed import Passed, plan
 from gateway.telemetry.tracing import tracing
 
 _REFUSED_LINGERS = 5.0
@@ -46,6 +47,8 @@ class Listening:
 
     mcp: Sequence[socket.socket]
     admin: Sequence[socket.socket]
+    own_paths: Sequence[str] = ()
+    """Paths of Unix sockets that are to go with them; those that were passed are systemd's."""
 
     @property
     def mcp_addresses(self) -> list[str]:
@@ -58,16 +61,18 @@ class Listening:
         return [address_of(sock) for sock in self.admin]
 
 
-def listen(gateway: Gateway) -> Listening:
-    """Bind what the profile says; raises StartError."""
-    profile = gateway.profile
-    section = profile.server
-    mcp = bind("server.bind", section.bind)
+def listen(gateway: Gateway, passed: Sequence[Passed] = ()) -> Listening:
+    """Bind what the profile says and was not `passed` already; raises StartError."""
+    section = gateway.profile.server
+    planned = plan(gateway.profile, passed)
+    opened = [*planned.mcp, *planned.admin]
     try:
-        mcp += bind_paths("server.sockets", section.sockets, int(section.socket_mode, 8))
-        return Listening(mcp, bind("admin.bind", profile.admin.bind) if profile.admin.enabled else [])
+        opened += (mcp := bind("server.bind", planned.bind))
+        opened += (paths := bind_paths("server.sockets", planned.paths, int(section.socket_mode, 8)))
+        admin = bind("admin.bind", planned.admin_bind)
+        return Listening([*planned.mcp, *mcp, *paths], [*planned.admin, *admin], planned.paths)
     except BaseException:
-        for sock in mcp:
+        for sock in opened:
             sock.close()
         raise
 
@@ -121,7 +126,6 @@ async def serve_http(
         section="admin",
         own_pages_only=True,
     )
-    paths = [path for sock in listening.mcp if (path := path_of(sock)) is not None]
     drained = trio.Event()  # the admin site outlives MCP, so that a probe is told that the gateway drains
 
     async def serve_mcp(*, task_status: trio.TaskStatus[Any]) -> None:
@@ -142,7 +146,7 @@ async def serve_http(
                 await stop.wait()
                 await trio.sleep(section.drain_delay)
                 closing.set()
-                for path in paths:  # now and not in the end: the next process may listen there by then
+                for path in listening.own_paths:  # now and not in the end: the next process may listen there by then
                     remove_path(path)
                 notifier.close()
                 notifying.cancel_scope.cancel()
