@@ -73,7 +73,8 @@ def _greeting(loaded: Loaded, gateway: Gateway, mcp: list[str], admin: list[str]
         f"  tiers     {_tiers(gateway)}",
     ]
     if admin:
-        lines.append(f"  admin     {' '.join(f'http://{reachable(address)}' for address in admin)} (/healthz, /readyz)")
+        at = (address if address.startswith("unix:") else f"http://{reachable(address)}" for address in admin)
+        lines.append(f"  admin     {' '.join(at)} (/healthz, /readyz)")
     lines.append(
         f"  client    {orjson.dumps(client).decode() if client is not None else 'none: it has to know the socket'}"
     )
