@@ -65,7 +65,7 @@ def listen(gateway: Gateway, passed: Sequence[Passed] = ()) -> Listening:
     """Bind what the profile says and was not `passed` already; raises StartError."""
     section = gateway.profile.server
     planned = plan(gateway.profile, passed)
-    opened = [*planned.mcp, *planned.admin]
+    opened: list[socket.socket] = []
     try:
         opened += (mcp := bind("server.bind", planned.bind))
         opened += (paths := bind_paths("server.sockets", planned.paths, int(section.socket_mode, 8)))

@@ -69,17 +69,9 @@ def plan(profile: Profile, passed: Sequence[Passed]) -> Plan:
     """Who serves which of the passed sockets, and what is left to bind.
 
     Sockets named `mcp` stand for all that `server.bind` and `server.sockets` say, those named `admin` for `admin.bind`;
-    any other stands for the address of the profile that it is bound to. Raises StartError for one that fits nothing,
-    and closes all of them then.
+    any other stands for the address of the profile that it is bound to. Raises StartError for one that fits nothing.
+    Closes none of them, whatever happens: that is for who took them.
     """
-    try:
-        return _plan(profile, passed)
-    except StartError:
-        close_all(passed)
-        raise
-
-
-def _plan(profile: Profile, passed: Sequence[Passed]) -> Plan:
     server, admin = profile.server, profile.admin
     admin_bind = admin.bind if admin.enabled else ()
     found = Plan([], [], list(server.bind), list(server.sockets), list(admin_bind))
