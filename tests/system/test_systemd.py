@@ -209,8 +209,7 @@ def passed_to(folder: Path, listening: socket.socket, *arguments: str) -> Iterat
         yield gateway
 
 
-@pytest.mark.parametrize("front", ["true", "false"])
-async def test_a_restart_loses_nothing(tmp_path: Path, front: str) -> None:
+async def test_a_restart_loses_nothing(tmp_path: Path) -> None:
     """While the socket is held open, every request is answered, whether the gateway runs, ends or starts meanwhile."""
     done = trio.Event()
     note, noted = trio.open_memory_channel[int](1000)
@@ -224,7 +223,7 @@ async def test_a_restart_loses_nothing(tmp_path: Path, front: str) -> None:
 
         async def run_thrice() -> None:
             for turn in range(3):
-                with passed_to(tmp_path, listening, "--set", f"server.front={front}") as gateway:
+                with passed_to(tmp_path, listening) as gateway:
                     await trio.to_thread.run_sync(gateway.wait_for, "  client ")
                     for _ in range(40):
                         assert await noted.receive() == 200

@@ -58,11 +58,15 @@ class HandedOver(Exception):
 
 
 class Connection:
-    """Serves one socket. The deadlines are watched by `phase` and `since`; `draining` makes an answer the last."""
+    """Serves one socket. The deadlines are watched by `phase` and `since`; `draining` makes an answer the last.
+
+    A connection on which nothing was asked yet (`asked`) waits for its first request also when it drains: whoever has
+    just connected is about to send it, and knows nothing of the end.
+    """
 
     __slots__ = (
         *("_admission", "_admits", "_answers", "_buffer", "_date", "_heads", "_section"),
-        *("draining", "peer", "phase", "since", "sock"),
+        *("asked", "draining", "peer", "phase", "since", "sock"),
     )
 
     def __init__(self, sock: socket.socket, peer: str, handling: Handling) -> None:
@@ -71,6 +75,7 @@ class Connection:
         self.phase = Phase.IDLE
         self.since = trio.current_time()
         self.draining = False
+        self.asked = False
         self._section = handling.section
         self._heads = handling.heads
         self._admission = handling.admission
@@ -82,8 +87,9 @@ class Connection:
     async def serve(self) -> None:
         """Answer until the client goes, or is to be told so. Raises HandedOver, and OSError when the client is gone."""
         left = self._section.connections.max_requests
-        while not self.draining or self.has_more:
+        while not self.draining or not self.asked or self.has_more:
             head = await self._head()
+            self.asked = True
             if head is None:
                 return
             if head.fault is not None:
