@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -32,6 +33,7 @@ from gateway.serving.hypercorn_site import HypercornSite
 from gateway.serving.listening import Listening, listen
 from gateway.serving.reloading import Reloader
 from gateway.serving.switch import Switch
+from gateway.serving.systemd.passed import Passed
 
 _REFUSED_LINGERS = 5.0
 """Seconds after which hypercorn closes a connection on which nothing is asked."""
@@ -52,11 +54,21 @@ class _Stage:
 class HttpServing:
     """Serves a gateway, and those that take its place, on their sockets. `run` is the service.
 
-    Set `stop` to end it: /readyz says so at once, and requests under way get `server.drain_timeout` to finish.
+    Set `stop` to end it: /readyz says so at once, while all is served for another `server.drain_delay`. Then requests
+    under way get at most `server.drain_timeout` to finish. Sockets that were `passed` are not opened by it.
     """
 
-    def __init__(self, running: Running, listening: Listening, stop: trio.Event, reloader: Reloader) -> None:
+    def __init__(
+        self,
+        running: Running,
+        listening: Listening,
+        stop: trio.Event,
+        reloader: Reloader,
+        passed: Sequence[Passed] = (),
+    ) -> None:
         self.listening = listening
+        self._passed = passed
+        self._closing = trio.Event()
         self._running = running
         self._stop = stop
         self._reloader = reloader
@@ -69,12 +81,12 @@ class HttpServing:
         self._front: Front | None = None
         if gateway.profile.server.front:
             self._front = Front(stage.handling, hypercorn, gateway.watching.telemetry.connections)
-        self._mcp_site = HypercornSite(self._mcp, _config(gateway.profile), stop)
+        self._mcp_site = HypercornSite(self._mcp, _config(gateway.profile), self._closing)
         self._admin_site = HypercornSite(self._admin, _config(gateway.profile), self._drained)
         self._endpoints: trio.Nursery
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Serve until `stop` is set, then let the requests under way finish for at most `server.drain_timeout`."""
+        """Serve until `stop` is set, and what was said of the end has been done."""
         async with trio.open_nursery() as self._endpoints:
             await self._endpoints.start(self._stage.endpoint.run)
             async with trio.open_nursery() as sites:
@@ -83,6 +95,8 @@ class HttpServing:
                 self._running.prepare = self._prepare
                 task_status.started()
                 await self._stop.wait()
+                await trio.sleep(self._running.gateway.profile.server.drain_delay)
+                self._closing.set()
                 # Now and not in the end: the next process may listen there by then.
                 self.listening.remove_paths()
                 self._stage.endpoint.end_streams()
@@ -93,7 +107,7 @@ class HttpServing:
     async def _serve_mcp(self, *, task_status: trio.TaskStatus[None]) -> None:
         sockets = list(self.listening.mcp.values())
         if self._front is not None:
-            await self._front.serve(sockets, self._stop, task_status=task_status)
+            await self._front.serve(sockets, self._closing, task_status=task_status)
         else:
             await self._mcp_site.run(sockets, task_status=task_status)
         self._drained.set()
@@ -101,7 +115,7 @@ class HttpServing:
     async def _prepare(self, gateway: Gateway) -> Commit:
         """Bind and build what another gateway needs beside what is there; raises StartError."""
         before = self._stage
-        listening = listen(gateway.profile, self.listening)
+        listening = listen(gateway.profile, self._passed, self.listening)
         try:
             stage = self._build(gateway, listening, before)
             if stage.endpoint is not before.endpoint:
@@ -120,7 +134,7 @@ class HttpServing:
         else:
             before.endpoint.end()
         self._mcp.app, self._admin.app = stage.mcp, stage.site
-        if self._stop.is_set():  # nobody listens any more, and what is there now is the last
+        if self._closing.is_set():  # nobody listens any more, and what is there now is the last
             return
         mcp, admin = list(listening.mcp.values()), list(listening.admin.values())
         if self._front is not None:
@@ -141,7 +155,7 @@ class HttpServing:
         profile = gateway.profile
         section = profile.server
         endpoint = before.endpoint if before is not None and before.endpoint.serves(gateway) else None
-        endpoint = endpoint or Endpoint(gateway, self._stop)
+        endpoint = endpoint or Endpoint(gateway, self._closing)
         admission = before.admission if before is not None and before.admission.admits_by(profile) else None
         admission = admission or Admission(profile, gateway.watching.telemetry)
         mcp = at_path(section.path, cast("ASGIFramework", endpoint), streams=section.sessions)

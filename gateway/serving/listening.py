@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.profile.profile import Profile
-from gateway.serving.sockets import address_of, bind, bind_paths, path_of, remove_path
+from gateway.serving.sockets import address_of, bind, bind_paths, remove_path
+from gateway.serving.systemd.passed import Passed, plan
 
 Sockets = Mapping[tuple[str, int], socket.socket]
 """By the address or path as the profile has it, and its how-manieth occurrence: port 0 may be there twice."""
@@ -42,9 +43,13 @@ class Listening:
                 remove_path(path)
 
 
-def listen(profile: Profile, before: Listening | None = None) -> Listening:
-    """Bind what the profile says and `before` has not; raises StartError, and then nothing new is bound."""
+def listen(profile: Profile, passed: Sequence[Passed] = (), before: Listening | None = None) -> Listening:
+    """Bind what the profile says, was not `passed` already and `before` has not.
+
+    Raises StartError, and then nothing new is bound. Who took what was passed closes it.
+    """
     section = profile.server
+    planned = plan(profile, passed)
     bound: list[socket.socket] = []
     known = before or Listening({}, {})
 
@@ -62,14 +67,18 @@ def listen(profile: Profile, before: Listening | None = None) -> Listening:
 
     try:
         mcp = {
-            **opened("server.bind", section.bind, known.mcp),
-            **opened("server.sockets", section.sockets, known.mcp),
+            **_named(planned.mcp),
+            **opened("server.bind", planned.bind, known.mcp),
+            **opened("server.sockets", planned.paths, known.mcp),
         }
-        return Listening(mcp, opened("admin.bind", profile.admin.bind, known.admin) if profile.admin.enabled else {})
+        return Listening(mcp, {**_named(planned.admin), **opened("admin.bind", planned.admin_bind, known.admin)})
     except BaseException:
         for sock in bound:
-            path = path_of(sock)
+            if sock.family == socket.AF_UNIX:
+                remove_path(sock.getsockname())
             sock.close()
-            if path is not None:
-                remove_path(path)
         raise
+
+
+def _named(passed: Sequence[socket.socket]) -> Sockets:
+    return {("passed", number): sock for number, sock in enumerate(passed)}

@@ -10,7 +10,7 @@ from typing import Protocol
 import trio
 
 from gateway.profile.serving import Server
-from gateway.serving.admission import ANYONE, Admission, Refusal
+from gateway.serving.admission import ANYONE, Admission, Client, Refusal
 from gateway.serving.direct.envelope import Envelope, Recognised, Reply
 from gateway.serving.front.head import Head, Heads, Probe
 from gateway.serving.front.replies import Date, refusal, refused, written
@@ -64,11 +64,15 @@ class HandedOver(Exception):
 
 
 class Connection:
-    """Serves one socket. The deadlines are watched by `phase` and `since`; `draining` makes an answer the last."""
+    """Serves one socket. The deadlines are watched by `phase` and `since`; `draining` makes an answer the last.
+
+    A connection on which nothing was asked yet (`asked`) waits for its first request also when it drains: whoever has
+    just connected is about to send it, and knows nothing of the end.
+    """
 
     __slots__ = (
         *("_admission", "_admits", "_answers", "_buffer", "_date", "_handles", "_handling", "_heads", "_section"),
-        *("draining", "peer", "phase", "since", "sock"),
+        *("asked", "draining", "peer", "phase", "since", "sock"),
     )
 
     def __init__(self, sock: socket.socket, peer: str, handles: Handles) -> None:
@@ -77,6 +81,7 @@ class Connection:
         self.phase = Phase.IDLE
         self.since = trio.current_time()
         self.draining = False
+        self.asked = False
         self._handles = handles
         self._buffer = bytearray()
         self._take_over(handles.handling)
@@ -93,8 +98,9 @@ class Connection:
     async def serve(self) -> None:
         """Answer until the client goes, or is to be told so. Raises HandedOver, and OSError when the client is gone."""
         answered = 0
-        while not self.draining or self.has_more:
+        while not self.draining or not self.asked or self.has_more:
             head = await self._head()
+            self.asked = True
             if head is None:
                 return
             if head.fault is not None:
@@ -109,7 +115,9 @@ class Connection:
             recognised = self._answers.recognise(bytes(memoryview(self._buffer)[head.size : size]), head.envelope)
             if recognised is None:
                 raise HandedOver(bytes(self._buffer))
-            client = self._admission.admit(head.authorizations, self.peer) if self._admits else ANYONE
+            client: Client | Refusal = ANYONE
+            if self._admits:
+                client = self._admission.admit(head.authorizations, self.peer, head.forwarded)
             if isinstance(client, Refusal):
                 reply: Reply | Refusal | None = client
             else:

@@ -25,6 +25,8 @@ _LATE = {
 _WATCH = 1.0
 """Seconds between two looks at the deadlines: they end connections so much later at most."""
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_FIRST = 1.0
+"""Seconds that a client has for its first request when the end comes: it may have connected a moment before."""
 _PAUSE = 0.1
 """Seconds to wait when the system has nothing left for another connection."""
 
@@ -71,6 +73,7 @@ class Front:
                     self._leave(sock)
                 await self.hypercorn.drain()
                 self._drain()
+                nursery.start_soon(self._end_idle)
             nursery.cancel_scope.cancel()
 
     def listen(self, listening: Sequence[socket.socket]) -> None:
@@ -181,6 +184,13 @@ class Front:
         """Let each connection end with the request that it is at; those that are at none are closed."""
         for connection in list(self._open):
             connection.draining = True
+            if connection.phase is Phase.IDLE and connection.asked and not connection.has_more:
+                self._end(connection)
+
+    async def _end_idle(self) -> None:
+        """Close the connections on which nothing was ever asked."""
+        await trio.sleep(_FIRST)
+        for connection in list(self._open):
             if connection.phase is Phase.IDLE and not connection.has_more:
                 self._end(connection)
 
