@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import trio
 
@@ -12,7 +13,10 @@ from gateway.assembly.core import Core, open_core
 from gateway.assembly.gateway import Gateway
 from gateway.assembly.generation import open_generation, working
 from gateway.assembly.tiers import Tiers, open_tiers
+from gateway.pipeline.invalidation import Selector
 from gateway.profile.loader import Loaded
+
+_KINDS = ("tools", "resources", "templates", "prompts")
 
 Commit = Callable[[], None]
 """Makes what was prepared the one that serves; can't fail, and does not wait."""
@@ -55,6 +59,13 @@ class Running:
         """The gateway of the profile as it was last loaded."""
         return self._present.gateway
 
+    @property
+    def loaded(self) -> Loaded:
+        """The profile in force."""
+        loaded = self._present.gateway.loaded
+        assert loaded is not None  # noqa: S101  # every generation is opened of what was loaded
+        return loaded
+
     async def begin(self, loaded: Loaded) -> None:
         """Open the first one."""
         self._present = await self._nursery.start(self._run, self._core.tiers, loaded, None)
@@ -94,6 +105,7 @@ class Running:
         before.over.set()
         self.replaced.set()
         self.replaced = trio.Event()
+        _tell(before.gateway, following.gateway)
 
     def end(self) -> None:
         """Stop the services and close everything; nothing is waited for but what `open_core` waits for."""
@@ -127,6 +139,20 @@ class Running:
             await gateway.users.wait_none()
             await self._core.pipeline.wait_landed()
         self._drains.discard(drain)
+
+
+def _tell(before: Gateway, after: Gateway) -> None:
+    """Announce lists that are others now, and forget answers that nobody can ask for any more."""
+    if any(_listed(before, kind) != _listed(after, kind) for kind in _KINDS):
+        after.changes.announce_lists()
+    for name, tool in before.catalogue.tools.items():
+        now = after.catalogue.tools.get(name)
+        if after.memory is not None and (now is None or now.key_prefix != tool.key_prefix):
+            after.memory.purge(Selector("glob", f"{tool.key_prefix}*"))
+
+
+def _listed(gateway: Gateway, kind: str) -> Sequence[Mapping[str, Any]]:
+    return gateway.catalogue.listing(kind).definitions
 
 
 async def _nothing_to_do(_: Gateway) -> Commit:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import structlog
 import trio
 
-from gateway.assembly import Gateway
-from gateway.assembly.running import Running
 from gateway.errors import GatewayError
-from gateway.pipeline.invalidation import Selector
 from gateway.profile.difference import Difference, differences, needs_restart
 from gateway.profile.loader import Loaded
 from gateway.telemetry.logs import set_up_logging
@@ -23,7 +20,6 @@ from gateway.telemetry.metrics import Counts, Metric
 
 log = structlog.get_logger(__name__)
 
-_KINDS = ("tools", "resources", "templates", "prompts")
 _SETTLED = 300
 """Milliseconds without a further change of a file after which it counts as written, at most twice as many."""
 _SHOWN = 20
@@ -44,6 +40,20 @@ class Reloaded:
     """What differs and takes effect at a restart only."""
 
 
+class Reloadable(Protocol):
+    """What runs on a profile."""
+
+    replaced: trio.Event
+    """Set when another profile takes its place, and then another event."""
+
+    @property
+    def loaded(self) -> Loaded:
+        """The profile in force."""
+
+    async def replace(self, loaded: Loaded) -> None:
+        """Put another one in force; raises what keeps it from that, and then all is as before."""
+
+
 class Reloader:
     """Reloads the profile of `running`, which `reread` loads from its files, one time after the other.
 
@@ -51,7 +61,7 @@ class Reloader:
     on SIGHUP, and when a file of the profile changes where `server.reload_on_change` says so.
     """
 
-    def __init__(self, running: Running, reread: Callable[[], Loaded], stop: trio.Event) -> None:
+    def __init__(self, running: Reloadable, reread: Callable[[], Loaded], stop: trio.Event) -> None:
         self._running = running
         self._stop = stop
         self._reread = reread
@@ -92,12 +102,11 @@ class Reloader:
                     await self.reload("SIGHUP")
 
     async def _reload(self, asked_by: str) -> Reloaded:
-        before = self._running.gateway
-        assert before.loaded is not None  # noqa: S101  # it was opened of what was loaded
+        before = self._running.loaded
         now = time.time()
         try:
             loaded = await trio.to_thread.run_sync(self._reread)
-            changes = tuple(differences(before.loaded, loaded))
+            changes = tuple(differences(before, loaded))
             restart = tuple(needs_restart(before.profile, loaded.profile))
             if loaded.profile != before.profile:
                 await self._running.replace(loaded)
@@ -109,8 +118,9 @@ class Reloader:
                 return Reloaded(now, asked_by, f"{type(error).__name__}: {error}")
             log.error("reload failed, what was loaded before goes on", asked_by=asked_by, error=str(reason))  # noqa: TRY400
             return Reloaded(now, asked_by, str(reason))
-        if self._running.gateway is not before:
-            self._after(before, loaded)
+        logging = loaded.profile.logging
+        if logging != before.profile.logging:
+            set_up_logging(logging.level, logging.format)
         self._counts.add("done")
         self._loaded_at = now
         keys = [each.key for each in changes]
@@ -119,25 +129,14 @@ class Reloader:
             log.warning("some changes take effect at a restart", keys=list(restart))
         return Reloaded(now, asked_by, None, changes, restart)
 
-    def _after(self, before: Gateway, loaded: Loaded) -> None:
-        after, logging = self._running.gateway, loaded.profile.logging
-        if logging != before.profile.logging:
-            set_up_logging(logging.level, logging.format)
-        if any(_listed(before, kind) != _listed(after, kind) for kind in _KINDS):
-            after.changes.announce_lists()
-        for name, tool in before.catalogue.tools.items():
-            now = after.catalogue.tools.get(name)
-            if after.memory is not None and (now is None or now.key_prefix != tool.key_prefix):
-                after.memory.purge(Selector("glob", f"{tool.key_prefix}*"))  # nobody can ask for it any more
-
     async def _watch_files(self) -> None:
         """Reload when a file of the profile changes, for as long as the profile wants that."""
         while True:
             replaced = self._running.replaced
             async with trio.open_nursery() as nursery:
-                gateway = self._running.gateway
-                if gateway.profile.server.reload_on_change and gateway.loaded is not None:
-                    nursery.start_soon(self._reload_at_changes, gateway.loaded.files)
+                loaded = self._running.loaded
+                if loaded.profile.server.reload_on_change:
+                    nursery.start_soon(self._reload_at_changes, loaded.files)
                 await replaced.wait()  # the files may be others now
                 nursery.cancel_scope.cancel()
 
@@ -166,13 +165,9 @@ class Reloader:
     async def _differs(self) -> bool:
         """Whether the files say something else than what is in force."""
         try:
-            return (await trio.to_thread.run_sync(self._reread)).profile != self._running.gateway.profile
+            return (await trio.to_thread.run_sync(self._reread)).profile != self._running.loaded.profile
         except GatewayError:
             return True
-
-
-def _listed(gateway: Gateway, kind: str) -> Sequence[Mapping[str, Any]]:
-    return gateway.catalogue.listing(kind).definitions
 
 
 def _reason(error: BaseException) -> BaseException | None:
