@@ -14,7 +14,7 @@ from gateway.assembly.nurseries import cancelled_at_the_end, finished_at_the_end
 from gateway.assembly.parts import Parts
 from gateway.assembly.tiers import Tiers, open_tiers
 from gateway.pipeline.clock import Clock
-from gateway.pipeline.pipeline import Pipeline
+from gateway.pipeline.pipeline import Pipeline, Siblings
 from gateway.profile.profile import Profile
 from gateway.telemetry.series import Series
 from gateway.telemetry.telemetry import Telemetry
@@ -48,8 +48,10 @@ class Core:
 
 
 @asynccontextmanager
-async def open_core(profile: Profile, environ: Mapping[str, str]) -> AsyncIterator[Core]:
-    """Tiers and pipeline, of whatever `profile` says of them.
+async def open_core(
+    profile: Profile, environ: Mapping[str, str], siblings: Siblings | None = None
+) -> AsyncIterator[Core]:
+    """Tiers and pipeline, of whatever `profile` says of them; `siblings` are who else is to hear of purges.
 
     Closing cancels the loads under way, waits for what they brought to be written, and closes the tiers, in that order.
     """
@@ -69,6 +71,7 @@ async def open_core(profile: Profile, environ: Mapping[str, str]) -> AsyncIterat
                     writes=writes,
                     absent=tiers.absent,
                     telemetry=telemetry,
+                    siblings=siblings,
                 )
                 series = Series(profile.metrics.history)
                 core = Core(

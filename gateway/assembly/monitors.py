@@ -10,9 +10,11 @@ from gateway.assembly.collector import start_sending
 from gateway.assembly.core import Core
 from gateway.assembly.gateway import Gateway
 from gateway.assembly.nurseries import cancelled_at_the_end
+from gateway.pipeline.clock import Clock
 from gateway.profile.alerts import Alerts, Notifications
 from gateway.profile.profile import Profile
 from gateway.telemetry.requests import Requests
+from gateway.telemetry.series import Series
 from gateway.watch.alerts.alerting import Alerting
 from gateway.watch.alerts.notifying import CommandNotifier, Notifier
 from gateway.watch.gauges import Gauges
@@ -28,14 +30,15 @@ async def hold_alerting(stack: AsyncExitStack, core: Core, profile: Profile) -> 
     """What judges the numbers; it goes on over a reload that says nothing new of it, with what it has raised."""
     name, interval = profile.server.name, profile.metrics.interval
     about = "alerting", profile.alerts, profile.notifications, name, interval
-    opening = partial(_open_alerting, core, profile.alerts, profile.notifications, name, interval)
+    opening = partial(open_alerting, core.series, core.clock, profile.alerts, profile.notifications, name, interval)
     return await core.parts.hold(stack, about, opening)
 
 
 @asynccontextmanager
-async def _open_alerting(
-    core: Core, alerts: Alerts, section: Notifications, name: str, interval: float
+async def open_alerting(
+    series: Series, clock: Clock, alerts: Alerts, section: Notifications, name: str, interval: float
 ) -> AsyncIterator[Alerting]:
+    """What judges the numbers of `series`, with those who are told of it; its `run` is for the caller to start."""
     async with AsyncExitStack() as stack:
         notifiers: list[Notifier] = []
         if section.webhook is not None:
@@ -46,7 +49,7 @@ async def _open_alerting(
             notifiers.append(WebhookNotifier(section.webhook, client, name))
         if section.command is not None:
             notifiers.append(CommandNotifier(section.command, name))
-        yield Alerting(alerts, core.series, interval, core.clock, notifiers)
+        yield Alerting(alerts, series, interval, clock, notifiers)
 
 
 def watching_of(core: Core, profile: Profile, gauges: Gauges, alerting: Alerting) -> Watching:

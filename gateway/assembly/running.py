@@ -14,6 +14,7 @@ from gateway.assembly.gateway import Gateway
 from gateway.assembly.generation import open_generation, working
 from gateway.assembly.tiers import Tiers, open_tiers
 from gateway.pipeline.invalidation import Selector
+from gateway.pipeline.pipeline import Siblings
 from gateway.profile.loader import Loaded
 
 _KINDS = ("tools", "resources", "templates", "prompts")
@@ -160,9 +161,14 @@ async def _nothing_to_do(_: Gateway) -> Commit:
 
 
 @asynccontextmanager
-async def open_running(loaded: Loaded, environ: Mapping[str, str] = os.environ) -> AsyncIterator[Running]:
-    """A gateway of `loaded` that runs until the block ends, as `open_gateway` has it."""
-    async with open_core(loaded.profile, environ) as core, trio.open_nursery() as nursery:
+async def open_running(
+    loaded: Loaded, environ: Mapping[str, str] = os.environ, siblings: Siblings | None = None
+) -> AsyncIterator[Running]:
+    """A gateway of `loaded` that runs until the block ends, as `open_gateway` has it.
+
+    `siblings` are who else is to hear of its purges.
+    """
+    async with open_core(loaded.profile, environ, siblings) as core, trio.open_nursery() as nursery:
         running = Running(core, nursery)
         await running.begin(loaded)
         try:

@@ -44,6 +44,13 @@ class Memory(Protocol):
         """Forget the selected entries, or only make them stale; how many there were."""
 
 
+class Siblings(Protocol):
+    """Other processes that keep entries of the same gateway."""
+
+    def publish(self, selector: Selector, *, soft: bool) -> Callable[[], Awaitable[None]]:
+        """Tell all of them of a purge: to be awaited. Raises TierError."""
+
+
 class Pipeline:
     """Gets entries: from the nearest tier that has a usable one, else by one load that every caller shares.
 
@@ -62,6 +69,7 @@ class Pipeline:
         writes: trio.Nursery,
         absent: Sequence[str] = (),
         telemetry: Telemetry | None = None,
+        siblings: Siblings | None = None,
     ) -> None:
         self.clock = clock
         self.telemetry = telemetry or Telemetry()
@@ -76,6 +84,7 @@ class Pipeline:
         self._purges = Purges()
         self._failures = Failures()
         self._absent = tuple(absent)
+        self._siblings = siblings
         self._listeners: list[Callable[[], None]] = []
 
     def peek(self, request: Request) -> Answer | None:
@@ -113,10 +122,22 @@ class Pipeline:
         could not be purged: it is done in the others then, but may come back.
         """
         try:
-            return await self._purge(selector, soft=soft)
+            return await self._purge(selector, soft=soft, elsewhere=True)
         finally:
             for purged in self._listeners:
                 purged()
+
+    async def purge_here(self, selector: Selector, *, soft: bool = False) -> int:
+        """As `purge`, in this instance alone: of what is made of this machine, or was purged elsewhere already."""
+        try:
+            return await self._purge(selector, soft=soft, elsewhere=False)
+        finally:
+            for purged in self._listeners:
+                purged()
+
+    async def purged_elsewhere(self, selector: Selector, soft: bool) -> int:
+        """Apply a purge of another instance. Raises TierError when it is not durable."""
+        return await self.purge_here(selector, soft=soft)
 
     def overtake(self, selector: Selector) -> None:
         """Keep nothing of the selected entries that loads under way bring; what is kept already stays."""
@@ -140,12 +161,14 @@ class Pipeline:
         for flights in (self._lookups, self._loads):
             await flights.wait_landed()
 
-    async def _purge(self, selector: Selector, *, soft: bool) -> int:
+    async def _purge(self, selector: Selector, *, soft: bool, elsewhere: bool) -> int:
         self._purges.record(selector)
         self._failures.forget(selector.value if selector.kind == "key" else None)
         count = self.memory.purge(selector, soft=soft) if self.memory is not None else 0
         for tier in self.lower:
             count += await tier.purge(selector, soft=soft)
+        if self._siblings is not None and elsewhere:
+            await self._siblings.publish(selector, soft=soft)()
         if self._absent:
             raise TierError(
                 f"purged, but not where it can come back from: {', '.join(self._absent)} could not be opened"

@@ -12,6 +12,7 @@ from gateway.profile.effective import as_written
 from gateway.profile.loader import Loaded
 from gateway.profile.positions import KeyPath, dotted
 from gateway.profile.profile import Profile
+from gateway.profile.workers import needs_restart_of_workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,9 @@ def differences(before: Loaded, after: Loaded) -> list[Difference]:
 def needs_restart(before: Profile, after: Profile) -> list[str]:
     """The keys that differ and that a reload can't change in a process that runs."""
     found = ["opentelemetry"] if before.opentelemetry != after.opentelemetry else []
-    return [*found, *(["server.front"] if before.server.front != after.server.front else [])]
+    found += ["server.front"] if before.server.front != after.server.front else []
+    several = max(before.server.workers, after.server.workers) > 1
+    return [*found, *(needs_restart_of_workers(before, after) if several else [])]
 
 
 class _Comparing:

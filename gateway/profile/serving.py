@@ -90,6 +90,8 @@ class Server(Section):
     """Unix sockets to listen on as well: "/run/gateway/mcp.sock", in a folder that is there."""
     socket_mode: Annotated[str, *matching("0?[0-7]{3}", 'a mode such as "0660"')] = "0660"
     """Who may connect to the Unix sockets."""
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """How many processes serve; each has tiers of its own, and together they ask upstreams as often as one would."""
     path: Annotated[str, *matching("/[A-Za-z0-9/_.-]*", 'a path such as "/mcp"')] = "/mcp"
     """The endpoint's path."""
     allowed_hosts: tuple[str, ...] = Field(default=(), strict=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -11,10 +11,12 @@ from typing import cast
 import trio
 from hypercorn.config import Config
 from hypercorn.typing import ASGIFramework
+from quart import Blueprint
 
 from gateway.assembly import Gateway
 from gateway.assembly.running import Commit, Running
 from gateway.profile.profile import Profile
+from gateway.profile.serving import Server
 from gateway.profile.upstreams.policies import Politeness
 from gateway.profile.upstreams.search import SearchUpstream
 from gateway.serving.admin.site import build_site
@@ -34,6 +36,7 @@ from gateway.serving.listening import Listening, listen
 from gateway.serving.reloading import Reloader
 from gateway.serving.switch import Switch
 from gateway.serving.systemd.passed import Passed
+from gateway.serving.systemd.supervising import status_of
 
 _REFUSED_LINGERS = 5.0
 """Seconds after which hypercorn closes a connection on which nothing is asked."""
@@ -65,9 +68,12 @@ class HttpServing:
         stop: trio.Event,
         reloader: Reloader,
         passed: Sequence[Passed] = (),
+        more: Callable[[Gateway], Sequence[Blueprint]] = lambda _: (),
     ) -> None:
+        """`more` are routes of the admin site beside its own."""
         self.listening = listening
         self._passed = passed
+        self._more = more
         self._closing = trio.Event()
         self._running = running
         self._stop = stop
@@ -103,6 +109,27 @@ class HttpServing:
             self._stage.endpoint.end()
         for sock in self.listening.without(None):
             sock.close()
+
+    def status(self) -> str:
+        """How it is, for people, on one line."""
+        gateway = self._running.gateway
+        name, tools = self._running.loaded.name, len(gateway.catalogue.definitions)
+        return status_of(name, tools, gateway.tiers, gateway.watching, ready=gateway.ready)
+
+    @property
+    def section(self) -> Server:
+        """`[server]` of the profile in force."""
+        return self._running.gateway.profile.server
+
+    @property
+    def address(self) -> str:
+        """Where MCP is served."""
+        return self.listening.mcp_addresses[0]
+
+    @property
+    def replaced(self) -> trio.Event:
+        """Set when another profile takes the place of the one in force."""
+        return self._running.replaced
 
     async def _serve_mcp(self, *, task_status: trio.TaskStatus[None]) -> None:
         sockets = list(self.listening.mcp.values())
@@ -165,7 +192,7 @@ class HttpServing:
         heads = Heads(section, lambda headers: checked.refusal(headers) is None)
         answers = Answers(gateway, AskSdk(endpoint.asgi_app, section.path))
         site = HostCheck(
-            build_site(gateway, self._stop, self._reloader),
+            build_site(gateway, self._stop, self._reloader, self._more(gateway)),
             listening.admin_addresses,
             profile.admin.allowed_hosts,
             section="admin",

@@ -132,6 +132,20 @@ class Histogram:
         small._counts = array("I", small._counts)
         return small
 
+    def parts(self) -> tuple[Sequence[int], int, float, float, float]:
+        """What it is made of, for `of_parts`: the counts, how many, their sum, the least, the longest."""
+        self._sort_in()
+        return list(self._counts), self._count, self._sum, self._min, self._max
+
+    @classmethod
+    def of_parts(cls, counts: Sequence[int], count: int, total: float, least: float, longest: float) -> Histogram:
+        """The one that `parts` told of. Raises ValueError where that has other buckets."""
+        if len(counts) != len(BOUNDS) + 1:
+            raise ValueError(f"expected {len(BOUNDS) + 1} buckets, found {len(counts)}")
+        same = cls()
+        same._counts, same._count, same._sum, same._min, same._max = list(counts), count, total, least, longest
+        return same
+
     def since(self, before: Histogram | None) -> Histogram:
         """What was recorded after `before`, an earlier copy; the least and the longest are bounds of buckets then."""
         if before is None:

@@ -60,6 +60,10 @@ class Timings:
         """Each that has anything, by its labels."""
         return ((labels, histogram) for labels, histogram in self._histograms.items() if histogram.count)
 
+    def replace(self, histograms: Mapping[Labels, Histogram]) -> None:
+        """Have these, and no others: what other processes have recorded."""
+        self._histograms = dict(histograms)
+
     def by(self, *names: str) -> Mapping[Labels, list[Histogram]]:
         """The histograms that have the same values of the labels `names`."""
         places = [self.labels.index(name) for name in names]
@@ -85,6 +89,14 @@ class Counts:
     def add(self, *values: str, by: int = 1) -> None:
         """Count `by` more."""
         self._counts[values] += by
+
+    def items(self) -> Iterator[tuple[Labels, int]]:
+        """Each, by its labels."""
+        return iter(self._counts.items())
+
+    def replace(self, counts: Mapping[Labels, int]) -> None:
+        """Have these, and no others: what other processes have counted."""
+        self._counts = Counter(counts)
 
     def total(self, *values: str) -> int:
         """How many there were of these values."""

@@ -62,6 +62,7 @@ class MissShapes:
 
     def __init__(self) -> None:
         self._tools: dict[str, deque[_Noted]] = {}
+        self._told: dict[str, Misses] | None = None
 
     def note(self, tool: str, key: str, texts: Mapping[str, Sequence[str]], answer: bytes) -> None:
         """A call of `tool`, whose name is the profile's, was not in the cache, and was answered.
@@ -76,8 +77,14 @@ class MissShapes:
         hashes = array("q", (hash(key), hash(answer), *(hash(text) for each in texts.values() for text in each)))
         noted.append(_Noted(names, hashes))
 
+    def replace(self, misses: Mapping[str, Misses]) -> None:
+        """Have these, and no others: what other processes have noted."""
+        self._told = dict(misses)
+
     def misses(self) -> dict[str, Misses]:
         """By tool."""
+        if self._told is not None:
+            return self._told
         return {tool: _misses([each.miss() for each in noted]) for tool, noted in self._tools.items()}
 
 

@@ -7,9 +7,9 @@ from typing import Any
 from quart import Blueprint
 from quart_schema import validate_response
 
-from gateway.assembly import Gateway
 from gateway.profile.positions import KeyPath, dotted
 from gateway.serving.admin.models import Shape
+from gateway.serving.admin.seen import Seen
 from gateway.watch.diagnosis.diagnose import diagnose, gather
 from gateway.watch.diagnosis.model import Issue
 
@@ -68,7 +68,7 @@ class CurvesAnswer(Shape):
     curves: dict[str, CurveShape]
 
 
-def diagnosis_routes(gateway: Gateway) -> Blueprint:
+def diagnosis_routes(gateway: Seen) -> Blueprint:
     """`/api/diagnosis` and `/api/curves`."""
     routes = Blueprint("diagnosis", __name__, url_prefix="/api")
     watching = gateway.watching
@@ -102,7 +102,7 @@ def diagnosis_routes(gateway: Gateway) -> Blueprint:
     return routes
 
 
-def _shape(issue: Issue, gateway: Gateway) -> IssueShape:
+def _shape(issue: Issue, gateway: Seen) -> IssueShape:
     return IssueShape(
         name=issue.name,
         subject=issue.subject,
@@ -114,7 +114,7 @@ def _shape(issue: Issue, gateway: Gateway) -> IssueShape:
     )
 
 
-def _origin(path: KeyPath, gateway: Gateway) -> str:
+def _origin(path: KeyPath, gateway: Seen) -> str:
     """Where the key is set; for one that is not, where the table is that would hold it."""
     origins = gateway.loaded.origins if gateway.loaded is not None else {}
     if path in origins:

@@ -8,7 +8,6 @@ from quart import Blueprint
 from quart_schema import validate_querystring, validate_response
 
 from gateway import __version__
-from gateway.assembly import Gateway
 from gateway.profile.effective import effective
 from gateway.serving.admin.overview_shapes import (
     Overview,
@@ -21,12 +20,13 @@ from gateway.serving.admin.overview_shapes import (
     UpstreamOverview,
     WindowQuery,
 )
+from gateway.serving.admin.seen import Seen
 from gateway.telemetry.histogram import Histogram, combined
 from gateway.telemetry.series import ANSWERED_FROM_CACHE, CACHEABLE, FAILURES, UPSTREAM_FAILURES, Window
 from gateway.watch.gauges import TierState, UpstreamState
 
 
-def overview_routes(gateway: Gateway, ready: Callable[[], bool]) -> Blueprint:
+def overview_routes(gateway: Seen, ready: Callable[[], bool]) -> Blueprint:
     """`/api/overview`, `/api/tools` and `/api/profile`."""
     routes = Blueprint("overview", __name__, url_prefix="/api")
 
@@ -60,7 +60,7 @@ def overview_routes(gateway: Gateway, ready: Callable[[], bool]) -> Blueprint:
     return routes
 
 
-def overview(gateway: Gateway, seconds: float, *, ready: bool) -> Overview:
+def overview(gateway: Seen, seconds: float, *, ready: bool) -> Overview:
     """The last `seconds` in numbers."""
     watching = gateway.watching
     window = watching.series.window(seconds)
@@ -90,7 +90,7 @@ def overview(gateway: Gateway, seconds: float, *, ready: bool) -> Overview:
     )
 
 
-def tools(gateway: Gateway) -> list[ToolOverview]:
+def tools(gateway: Seen) -> list[ToolOverview]:
     """Every tool that was called since the start, those that took the most time first."""
     family = gateway.watching.telemetry.requests
     by_tool: dict[tuple[str, str], dict[str, list[Histogram]]] = {}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, cast
 
 import trio
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 from pydantic import ValidationError
+from quart import Blueprint
 from quart.json.provider import DefaultJSONProvider
 from quart_schema import Info, QuartSchema, RequestSchemaValidationError
 from quart_trio import QuartTrio
@@ -28,8 +31,43 @@ from gateway.serving.admin.transfer import AdminRequest, reading_steadily
 from gateway.serving.reloading import Reloader
 
 
-def build_site(gateway: Gateway, stop: trio.Event, reloader: Reloader | None = None) -> ASGIFramework:
+def build_site(
+    gateway: Gateway, stop: trio.Event, reloader: Reloader | None = None, more: Iterable[Blueprint] = ()
+) -> ASGIFramework:
     """The site of `gateway`; it is not ready any more once `stop` is set. Without `reloader` it has but one profile."""
+
+    def ready() -> bool:
+        return gateway.ready and not stop.is_set()
+
+    def standing() -> Standing:
+        tools, tiers = len(gateway.catalogue.definitions), list(gateway.tiers)
+        return Standing("draining" if stop.is_set() else "ready" if gateway.ready else "warming", tools, tiers)
+
+    routes = [
+        cache_routes(gateway),
+        metrics_routes(gateway.watching, reloader),
+        reload_routes(reloader),
+        overview_routes(gateway, ready),
+        alert_routes(gateway.watching.alerting),
+        chart_routes(gateway.watching),
+        diagnosis_routes(gateway),
+        profile_routes(gateway.watching.profiler, stop),
+        page_routes(),
+    ]
+    return site_of([*routes, *more], standing)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What /readyz says."""
+
+    status: Literal["ready", "warming", "draining"]
+    tools: int
+    tiers: Sequence[str]
+
+
+def site_of(routes: Iterable[Blueprint], standing: Callable[[], Standing]) -> ASGIFramework:
+    """A site of these routes, with health and readiness."""
     site = QuartTrio("gateway.serving.admin")
     site.request_class = AdminRequest
     site.config["RESPONSE_TIMEOUT"] = None  # Quart's minute cuts off an answer that is still made: warming, an export
@@ -42,15 +80,8 @@ def build_site(gateway: Gateway, stop: trio.Event, reloader: Reloader | None = N
         scalar_ui_path=None,
     )
     cast("DefaultJSONProvider", site.json).sort_keys = False  # tiers and tools come in an order that says something
-    site.register_blueprint(cache_routes(gateway))
-    site.register_blueprint(metrics_routes(gateway.watching, reloader))
-    site.register_blueprint(reload_routes(reloader))
-    site.register_blueprint(overview_routes(gateway, lambda: gateway.ready and not stop.is_set()))
-    site.register_blueprint(alert_routes(gateway.watching.alerting))
-    site.register_blueprint(chart_routes(gateway.watching))
-    site.register_blueprint(diagnosis_routes(gateway))
-    site.register_blueprint(profile_routes(gateway.watching.profiler, stop))
-    site.register_blueprint(page_routes())
+    for blueprint in routes:
+        site.register_blueprint(blueprint)
 
     @site.errorhandler(RequestSchemaValidationError)
     async def refused(error: RequestSchemaValidationError) -> tuple[dict[str, str], int]:
@@ -70,13 +101,9 @@ def build_site(gateway: Gateway, stop: trio.Event, reloader: Reloader | None = N
     @site.get("/readyz")
     async def readiness() -> tuple[dict[str, object], int]:
         """Whether new requests are welcome: 200 while they are, 503 while the gateway warms up or drains."""
-        status = "draining" if stop.is_set() else "ready" if gateway.ready else "warming"
-        about: dict[str, object] = {
-            "status": status,
-            "tools": len(gateway.catalogue.definitions),
-            "tiers": list(gateway.tiers),
-        }
-        return about, 200 if status == "ready" else 503
+        now = standing()
+        about: dict[str, object] = {"status": now.status, "tools": now.tools, "tiers": list(now.tiers)}
+        return about, 200 if now.status == "ready" else 503
 
     return _sending_whole(reading_steadily(cast("ASGIFramework", site)))
 
