@@ -37,7 +37,7 @@ def serve(*, profile: ProfileName = DEFAULT_PROFILE, set_: Overrides = ()) -> in
     reread = partial(load_profile, profile, environ=dict(os.environ), overrides=set_)
     loaded = load(profile, set_)
     if place is not None:
-        return run(partial(_work, for_worker(loaded, place.number), reread, place))
+        return run(partial(_work, for_worker(loaded, place.number, place.workers), reread, place))
     supervisor = Supervisor.taken_from(os.environ)
     passed = take_passed(os.environ)
     command = [sys.executable, *(f"-W{each}" for each in sys.warnoptions), "-m", "gateway", "serve"]
@@ -94,7 +94,7 @@ async def _work(loaded: Loaded, reread: Callable[[], Loaded], place: Place) -> i
             nursery.start_soon(_stop_when, place.wait_orphaned, stop)
             siblings = Siblings(hub, place.number)
             async with open_running(loaded, siblings=siblings) as running:
-                reloader = Reloader(running, lambda: for_worker(reread(), place.number), stop)
+                reloader = Reloader(running, lambda: for_worker(reread(), place.number, place.workers), stop)
                 await siblings.catch_up(running.gateway.pipeline)
                 listening = listen(loaded.profile, passed)
                 serving = HttpServing(running, listening, stop, reloader, passed, lambda gateway: [own_routes(gateway)])

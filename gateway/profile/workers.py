@@ -14,15 +14,14 @@ from gateway.profile.upstreams.policies import Politeness, RateLimit
 from gateway.profile.upstreams.search import SearchUpstream
 
 
-def for_worker(loaded: Loaded, number: int) -> Loaded:
-    """`loaded` as the worker `number`, from 1 on, of `server.workers` has it.
+def for_worker(loaded: Loaded, number: int, workers: int) -> Loaded:
+    """`loaded` as the worker `number`, from 1 on, of so many has it.
 
     An upstream is asked by all workers together as often, and as much at once, as the profile allows. Tiers, and how
     often a client may ask, are of each worker. Each has files of its own; the first one has those that a gateway
     without workers has. Alerts are for the supervisor to raise, who knows of all.
     """
     profile = loaded.profile
-    workers = profile.server.workers
     disk = profile.cache.disk.model_copy(update={"path": _own(profile.cache.disk.path, number)})
     changes: dict[str, Any] = {
         "cache": profile.cache.model_copy(update={"disk": disk}),

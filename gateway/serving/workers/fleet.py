@@ -220,7 +220,7 @@ class Fleet:
 
     def _start(self, worker: Worker) -> None:
         mcp = tuple(sock.fileno() for sock in self._mcp)
-        place = Place(worker.number, self._folder, mcp, self._alive[0])
+        place = Place(worker.number, len(self.workers), self._folder, mcp, self._alive[0])
         environ = {**os.environ, VARIABLE: place.told()}
         worker.process = subprocess.Popen(self._command, env=environ, pass_fds=(*mcp, self._alive[0]))  # noqa: S603  # this very program
         worker.started_at, worker.started_on = time.time(), self.loaded

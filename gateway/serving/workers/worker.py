@@ -35,6 +35,8 @@ class Place:
 
     number: int
     """From 1 on."""
+    workers: int
+    """How many there are."""
     folder: str
     """Where it and the supervisor have their Unix sockets; nobody else may enter."""
     mcp: tuple[int, ...]
