@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import time
 import urllib.request
 from collections.abc import Callable
@@ -13,9 +14,10 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from tests.system.processes import START, Gateway, command, environment
+from tests.system.processes import FREE_PORTS, START, Gateway, command, environment
 from tests.system.reloads import Load, Profile, admin, ask, hang_up
 
 WORKERS = 2
@@ -133,9 +135,7 @@ def test_one_that_dies_is_started_again(tmp_path: Path) -> None:
 
 def test_one_that_hangs_does_not_hold_a_stop_up(tmp_path: Path) -> None:
     """A worker that is stopped in its tracks is killed once its time is over; the gateway ends well."""
-    profile = Profile(tmp_path).write(
-        server=f"workers = {WORKERS}\ndrain_timeout = '1s'".replace("\ndrain", "\n#drain")
-    )
+    profile = Profile(tmp_path).write(server=f"workers = {WORKERS}")
     with profile.serving("--set", 'server.drain_timeout="100ms"') as gateway:
         os.kill(workers(gateway)[1]["pid"], signal.SIGSTOP)
         gateway.process.send_signal(signal.SIGTERM)
@@ -192,32 +192,18 @@ def test_they_end_with_their_supervisor(tmp_path: Path) -> None:
 
 
 def test_one_that_can_not_start_ends_all(tmp_path: Path) -> None:
-    """With the reason, and not by trying for ever."""
-    profile = Profile(tmp_path).write(server="workers = 2")
-    told = json.dumps([str(tmp_path / "nothing" / "server")])
-    (tmp_path / "pins").write_text("")
-    profile.write(f"[opentelemetry]\nendpoint = 'http://127.0.0.1:9'\n[federation]\npins = {told[1:-1]}\n")
-    gateway = Gateway(
-        tmp_path,
-        "serve",
-        "--set",
-        'server.bind=["127.0.0.1:0"]',
-        "--set",
-        'admin.bind=["127.0.0.1:0"]',
-        "--profile",
-        str(profile.path),
-        "--set",
-        "server.nothing=1",
-    )
-    with gateway:
+    """One that ends before it has ever served is told as what it is, and not tried for ever."""
+    profile = Profile(tmp_path).write(server=f"workers = {WORKERS}")
+    with Gateway(tmp_path, "serve", *FREE_PORTS, "--profile", str(profile.path)) as gateway:
+        supervisor = psutil.Process(gateway.process.pid)
+        until(supervisor.children)[0].kill()
         assert gateway.process.wait(60) == 1
+        assert "could not start (server.workers)" in gateway.stderr
 
 
 @pytest.mark.parametrize("told", ["{", '{"number": 1}', "7"])
 def test_only_a_supervisor_makes_workers(told: str, tmp_path: Path) -> None:
     """A variable that something else has set is refused with a sentence."""
-    import subprocess
-
     ended = subprocess.run(
         command("serve", "--profile", str(Profile(tmp_path).write().path)),
         cwd=tmp_path,
@@ -227,6 +213,4 @@ def test_only_a_supervisor_makes_workers(told: str, tmp_path: Path) -> None:
         check=False,
     )
     assert ended.returncode == 1
-    assert (
-        ended.stderr == b"gateway: GATEWAY_WORKER: is set by a gateway for its workers, and by nobody else; unset it\n"
-    )
+    assert ended.stderr.startswith(b"gateway: GATEWAY_WORKER: is set by a gateway for its workers")
