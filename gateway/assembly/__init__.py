@@ -12,6 +12,7 @@ from gateway.assembly.collector import open_tracing
 from gateway.assembly.gateway import Gateway
 from gateway.assembly.monitors import open_watching, start_monitors
 from gateway.assembly.nurseries import cancelled_at_the_end, finished_at_the_end
+from gateway.assembly.shared import open_shared, start_shared
 from gateway.assembly.tiers import open_disk
 from gateway.assembly.upstreams import open_searches, open_upstreams, start_servers
 from gateway.catalogue.catalogue import Catalogue
@@ -48,23 +49,29 @@ async def open_gateway(
         downloads = await stack.enter_async_context(cancelled_at_the_end())
         upstreams = await open_upstreams(stack, downloads, profile, environ)
         stack.callback(downloads.cancel_scope.cancel)  # before the connections that they use are closed
+        shared = await open_shared(stack, profile, disk, clock, telemetry)
         writes = await stack.enter_async_context(finished_at_the_end())
         loads = await stack.enter_async_context(cancelled_at_the_end())
         lower = [Metered(disk, telemetry)] if disk is not None else []
+        lower += [shared.metered] if shared is not None else []
         absent = ["disk"] if disk is None and profile.cache.disk.enabled else []
-        pipeline = Pipeline(memory, lower, clock, loads=loads, writes=writes, absent=absent, telemetry=telemetry)
+        leases = shared.leases if shared is not None else None
+        pipeline = Pipeline(
+            memory, lower, clock, loads=loads, writes=writes, absent=absent, telemetry=telemetry, shared=leases
+        )
         await open_searches(stack, profile, pipeline, upstreams, loads)
         servers = await start_servers(stack, profile, environ)
         stack.callback(loads.cancel_scope.cancel)  # before the servers and indexes that they use are closed
         catalogue = Catalogue(profile, pipeline, upstreams, servers)
         await look_at_files_again(profile, pipeline, disk)
-        warmer = Warmer(catalogue, profile.warm, clock)
-        pipeline.listen(warmer.purged)
         policies = {name: upstream.policies for name, upstream in upstreams.items()}
         policies |= {server.name: server.policies for server in servers}
-        gauges = Gauges(profile.cache, memory, disk, lower, policies)
+        await start_shared(shared, pipeline, policies)
+        warmer = Warmer(catalogue, profile.warm, clock)
+        pipeline.listen(warmer.purged)
+        gauges = Gauges(profile.cache, memory, disk, lower, policies, shared.tier if shared is not None else None)
         watched = await open_watching(stack, profile, telemetry, clock, gauges)
-        gateway = Gateway(profile, catalogue, pipeline, memory, disk, warmer, Changes(), watched, loaded)
+        gateway = Gateway(profile, catalogue, pipeline, memory, disk, warmer, Changes(), watched, loaded, shared)
         for server in servers:
             server.known.changed = partial(new_definitions, gateway, server.name)
         await start_working_ahead(stack, gateway, ahead=ahead)

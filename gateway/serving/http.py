@@ -95,7 +95,7 @@ async def serve_http(
         mcp = within_traces(mcp)
     if section.sessions:
         mcp = cast("ASGIFramework", SessionGuard(mcp, stop, section.connections.body_timeout))
-    admission = Admission(gateway.profile, gateway.watching.telemetry)
+    admission = Admission(gateway.profile, gateway.watching.telemetry, bucket=gateway.bucket)
     site_of_mcp = _at(section.path, mcp, streams=section.sessions)
     endpoint = HostCheck(
         cast("ASGIFramework", AdmissionCheck(site_of_mcp, admission)) if admission.needed else site_of_mcp,

@@ -24,7 +24,7 @@ _QUIET = (
     "quart.serving",
 )
 """Libraries that log through the standard library; their warnings are ours to pass on, their chatter is not."""
-_SILENT = ("mcp.client",)
+_SILENT = ("mcp.client", "coredis")
 """What it logs with a traceback is told to who asked, as a sentence."""
 
 

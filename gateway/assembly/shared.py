@@ -1,0 +1,99 @@
+"""Opens the tier that several instances share, and what is shared beside it."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import trio
+
+from gateway.assembly.nurseries import cancelled_at_the_end, finished_at_the_end
+from gateway.errors import StartError
+from gateway.pipeline.clock import Clock
+from gateway.pipeline.metered import Metered
+from gateway.pipeline.pipeline import Pipeline
+from gateway.profile.profile import Profile
+from gateway.profile.upstreams.policies import RateLimit
+from gateway.telemetry.telemetry import Telemetry
+from gateway.upstream.policies import Policies
+from gateway.upstream.policies.rate import Bucket, ReportedBucket
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gateway.tiers.disk import DiskTier
+    from gateway.tiers.shared.leases import Leases
+    from gateway.tiers.shared.rates import ClientRates
+    from gateway.tiers.shared.tier import SharedTier
+
+# What only some profiles need is imported where it is opened: a gateway over stdio starts with its agent.
+
+
+@dataclass(frozen=True, slots=True)
+class SharedParts:
+    """What one gateway shares with others."""
+
+    tier: SharedTier
+    metered: Metered
+    leases: Leases
+    rates: ClientRates | None
+    services: trio.Nursery
+
+    def bucket(self, kind: str, name: str, limit: RateLimit) -> Bucket:
+        """The token bucket of a client or an address."""
+        if self.rates is None:
+            return Bucket(limit)
+        return ReportedBucket(limit, self.rates.key(kind, name), self.rates.took)
+
+
+async def open_shared(
+    stack: AsyncExitStack, profile: Profile, disk: DiskTier | None, clock: Clock, telemetry: Telemetry
+) -> SharedParts | None:
+    """The shared tier, to be connected by `start_shared`; None where the profile has none.
+
+    Opened before what loads, and closed after it: leases are given up on the way out. Raises StartError where the extra
+    `shared` is not installed.
+    """
+    section = profile.cache.shared
+    if not section.enabled:
+        return None
+    try:
+        from gateway.tiers.shared.leases import Leases
+        from gateway.tiers.shared.rates import ClientRates
+        from gateway.tiers.shared.tier import SharedTier
+    except ModuleNotFoundError as error:
+        raise StartError(
+            "cache.shared.enabled needs the extra `shared`, "
+            f"{error.name} is not installed: pip install 'gateway[shared]'"
+        ) from error
+    files = {f"upstream:{name}" for name, each in profile.upstreams.items() if each.type == "files"}
+    known = Path(f"{disk.file.path}.purges") if disk is not None else None
+    tier = SharedTier(section, clock, profile.cache.pool_size, telemetry, known=known, local=files)
+    metered = Metered(tier, telemetry)
+    services = await stack.enter_async_context(cancelled_at_the_end())
+    leases = Leases(tier, metered, telemetry.leases, await stack.enter_async_context(finished_at_the_end()))
+    rates = ClientRates(tier.link, tier.names) if section.rate_limits else None
+    return SharedParts(tier, metered, leases, rates, services)
+
+
+async def start_shared(
+    shared: SharedParts | None,
+    pipeline: Pipeline,
+    policies: Mapping[str, Sequence[Policies]],
+) -> None:
+    """Connect, and catch up with what was purged meanwhile, before anything is served; an engine may be down."""
+    if shared is None:
+        return
+    shared.tier.purging.apply = pipeline.purged_elsewhere
+    await shared.services.start(shared.tier.run)
+    if shared.rates is None:
+        return
+    from gateway.tiers.shared.rates import SharedRate
+
+    await shared.services.start(shared.rates.run)
+    for name, parts in policies.items():
+        for number, each in enumerate(parts):
+            each.share(partial(SharedRate, shared.tier.link, shared.tier.names, f"{name}/{number}"))
