@@ -68,4 +68,5 @@ def _greeting(loaded: Loaded, gateway: Gateway, mcp: list[str], admin: list[str]
 def _tiers(gateway: Gateway) -> str:
     cache = gateway.profile.cache
     about = {"memory": f"memory ({format_size(cache.memory.max_size)})", "disk": f"disk ({cache.disk.path})"}
+    about["shared"] = f"shared ({cache.shared.url}, {cache.shared.prefix})"
     return ", ".join(about[tier] for tier in gateway.tiers) or "none: every request goes to an upstream"

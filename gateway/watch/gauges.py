@@ -201,6 +201,7 @@ class Gauges:
         return [
             _one("gateway_shared_up", "1 while the engine of `cache.shared` is in reach", float(stands.up)),
             _one("gateway_shared_untold_purges", "Purges that other instances are to be told of", float(stands.untold)),
+            _one("gateway_shared_waiting", "Loads that wait for another instance", float(stands.waiting)),
             _one("gateway_shared_damaged", "Entries that did not decode", float(stands.damaged), counter=True),
             _one("gateway_shared_overtaken", "Writes after a purge, not made", float(stands.overtaken), counter=True),
             _one("gateway_shared_too_large", "Answers over `max_value`", float(stands.too_large), counter=True),

@@ -124,7 +124,11 @@ class Leases:
             case _:
                 if not waiting.goes_on(answer[1], tier.section.lease):
                     return "alone"
-                await trio.sleep(waiting.pause())
+                tier.waiting += 1
+                try:
+                    await trio.sleep(waiting.pause())
+                finally:
+                    tier.waiting -= 1
                 return "wait"
 
     async def _hold(self, request: Request, stale: Entry | None, token: str, heard: int) -> Loaded:

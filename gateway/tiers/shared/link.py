@@ -39,6 +39,7 @@ class Link:
         self._section = section
         self._commands: BaseConnection | None = None
         self._waiting = 0
+        self._opened = trio.Event()
         self.reason = "not connected yet"
         """Why it is down."""
 
@@ -81,11 +82,18 @@ class Link:
     def open(self, commands: BaseConnection) -> None:
         """Let everybody use the connection."""
         self._commands = commands
+        self._opened.set()
+
+    async def wait_up(self) -> None:
+        """Return when there is a connection."""
+        while self._commands is None:
+            await self._opened.wait()
 
     def close(self, reason: str) -> None:
         """The engine is down, for everybody and from now on."""
         connection, self._commands = self._commands, None
         if connection is not None:
+            self._opened = trio.Event()
             self.reason = reason
             connection.invalidate()
 

@@ -91,6 +91,9 @@ class Purging:
         purge = Purge(secrets.token_hex(8), selector, soft)
         self._remember(purge)
         self._untold[purge.id] = purge
+        if len(self._untold) > _REMEMBERED:  # the engine is down for long: all of them as one, which purges more
+            purge = Purge(purge.id, Selector("all"), soft=False)
+            self._untold = {purge.id: purge}
         try:
             asked = self._link.ask(PURGE, self._names.purges, *self._arguments(purge), whole=True)
         except TierError as error:

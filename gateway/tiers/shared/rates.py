@@ -60,9 +60,10 @@ class Reported(Protocol):
 class ClientRates:
     """Reports what clients take, and learns what they took elsewhere. `run` is the service.
 
-    Deciding on a request must not wait, so it is decided by what was known at the last report, 0.1 s ago: for so long
-    each instance may let through what the bucket had then. What was taken too much is owed: from the next report on the
-    bucket says so to all of them, and nothing is let through until that is made up for. `now` is the buckets' clock.
+    Deciding on a request must not wait, so it is decided by what was known at the last report, at most 0.1 s ago: for
+    so long each instance may let through what the bucket had then. What was taken too much is owed: from the next
+    report on the bucket says so to all of them, and nothing is let through until that is made up for. `now` is the
+    buckets' clock.
     """
 
     def __init__(self, link: Link, names: Names, now: Callable[[], float] = monotonic) -> None:
@@ -70,11 +71,13 @@ class ClientRates:
         self._names = names
         self._now = now
         self._buckets: dict[str, Reported] = {}
+        self._used = trio.Event()
 
     def took(self, bucket: Reported) -> None:
         """A token was taken from `bucket`, which is to be reported."""
         if len(self._buckets) < _MOST:
             self._buckets[bucket.key] = bucket
+            self._used.set()
 
     def key(self, kind: str, name: str) -> str:
         """Where the bucket of a client or an address is kept."""
@@ -84,10 +87,11 @@ class ClientRates:
         """Report until cancelled."""
         task_status.started()
         while True:
-            await trio.sleep(_STEP)
-            buckets, self._buckets = self._buckets, {}
-            if buckets and self._link.up:
+            await self._used.wait()  # the first token after a while is reported at once
+            buckets, self._buckets, self._used = self._buckets, {}, trio.Event()
+            if self._link.up:
                 await self._report(buckets)
+            await trio.sleep(_STEP)
 
     async def _report(self, buckets: Mapping[str, Reported]) -> None:
         try:

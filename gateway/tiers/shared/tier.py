@@ -53,6 +53,8 @@ class SharedStatistics:
     too_large: int
     untold: int
     """Purges that the other instances have not been told of yet."""
+    waiting: int
+    """Loads that wait for what another instance brings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +94,15 @@ class SharedTier:
         self._local = frozenset(local)
         self._codec = Codec(section.compression_threshold, _GAIN, pool_size)
         self._damaged = self._overtaken = self._too_large = 0
+        self.waiting = 0
+        """Loads that wait for what another instance brings."""
         self._down_since: float | None = trio.current_time()
 
     def statistics(self) -> SharedStatistics:
         """How it is."""
         down = 0.0 if self._down_since is None else trio.current_time() - self._down_since
-        return SharedStatistics(
-            self.link.up, down, self._damaged, self._overtaken, self._too_large, self.purging.untold
-        )
+        counts = self._damaged, self._overtaken, self._too_large
+        return SharedStatistics(self.link.up, down, *counts, self.purging.untold, self.waiting)
 
     async def get(self, key: str) -> Entry | None:
         """The entry of `key`, fresh or stale; None also for one that is damaged or another key's, which is counted."""
