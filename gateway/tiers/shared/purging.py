@@ -76,6 +76,11 @@ class Purging:
         """Purges that the others have not been told of yet."""
         return len(self._untold)
 
+    @property
+    def applying(self) -> int:
+        """Purges of others that were heard of, and are not done yet."""
+        return len(self._applying)
+
     async def load(self) -> None:
         """Learn from the file what was known at the end of the last process."""
         self._known = await self._file.load()

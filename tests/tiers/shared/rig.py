@@ -56,12 +56,6 @@ class Instance:
         with trio.fail_after(PATIENCE):
             await self.tier.link.wait_up()
 
-    async def wait_heard(self, stamp: int) -> None:
-        """Until it has heard of everything up to a stamp."""
-        with trio.fail_after(PATIENCE):
-            while self.tier.purging.heard < stamp:
-                await trio.lowlevel.checkpoint()
-
 
 def section(engine: Engine, **about: Any) -> SharedSection:
     return SharedSection(**{"enabled": True, "url": engine.url, "timeout": "5s", **about})
@@ -81,15 +75,16 @@ async def instance(
 ) -> AsyncIterator[Instance]:
     """An instance that has tried to connect."""
     clock, telemetry = Clock(), Telemetry()
-    async with trio.open_nursery() as services, trio.open_nursery() as tasks:
+    async with trio.open_nursery() as services:
         tier = SharedTier(about, clock, 5, telemetry, known=known, local=local)
         metered = Metered(tier, telemetry)
-        leases = Leases(tier, metered, telemetry.leases, tasks)
-        pipeline = Pipeline(
-            MemoryTier(MemorySection(), clock), [metered], clock, loads=tasks, writes=tasks, shared=leases
-        )
-        tier.purging.apply = pipeline.purged_elsewhere
-        await services.start(tier.run)
-        yield Instance(tier, metered, pipeline, telemetry, source, tasks)
-        tasks.cancel_scope.cancel()
+        async with trio.open_nursery() as tasks:  # ends before the services, as in the assembly
+            leases = Leases(tier, metered, telemetry.leases, tasks)
+            pipeline = Pipeline(
+                MemoryTier(MemorySection(), clock), [metered], clock, loads=tasks, writes=tasks, shared=leases
+            )
+            tier.purging.apply = pipeline.purged_elsewhere
+            await services.start(tier.run)
+            yield Instance(tier, metered, pipeline, telemetry, source, tasks)
+            tasks.cancel_scope.cancel()
         services.cancel_scope.cancel()

@@ -90,7 +90,6 @@ async def test_a_purge_takes_what_it_selects(selector: Selector, soft: bool, eng
         kept = await one.tier.get("b:b")
         spared = not selector.matches("b:b", ("t:2",))
         assert (kept is not None and kept.fresh_until > one.pipeline.clock()) is spared
-        await other.wait_heard(one.tier.purging.heard)
 
 
 async def test_a_write_from_before_a_purge_is_refused(engine: Engine) -> None:
@@ -103,7 +102,6 @@ async def test_a_write_from_before_a_purge_is_refused(engine: Engine) -> None:
         assert await other.tier.get("k") is None
         assert await other.tier.get("l") is not None
         assert one.tier.statistics().overtaken == 1
-        await one.wait_heard(other.tier.purging.heard)
 
 
 @pytest.mark.parametrize(
