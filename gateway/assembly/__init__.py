@@ -12,7 +12,7 @@ from gateway.assembly.collector import open_tracing
 from gateway.assembly.gateway import Gateway
 from gateway.assembly.monitors import open_watching, start_monitors
 from gateway.assembly.nurseries import cancelled_at_the_end, finished_at_the_end
-from gateway.assembly.shared import open_shared, start_shared
+from gateway.assembly.shared import open_shared, require_shared, start_shared
 from gateway.assembly.tiers import open_disk
 from gateway.assembly.upstreams import open_searches, open_upstreams, start_servers
 from gateway.catalogue.catalogue import Catalogue
@@ -41,6 +41,7 @@ async def open_gateway(
     to do what nobody asks for: to warm, to look for new releases, to watch itself. `loaded` is where the profile comes
     from.
     """
+    require_shared(profile)
     async with AsyncExitStack() as stack:
         clock, telemetry = Clock(), Telemetry()
         await open_tracing(stack, profile)

@@ -49,26 +49,33 @@ class SharedParts:
         return ReportedBucket(limit, self.rates.key(kind, name), self.rates.took)
 
 
-async def open_shared(
-    stack: AsyncExitStack, profile: Profile, disk: DiskTier | None, clock: Clock, telemetry: Telemetry
-) -> SharedParts | None:
-    """The shared tier, to be connected by `start_shared`; None where the profile has none.
-
-    Opened before what loads, and closed after it: leases are given up on the way out. Raises StartError where the extra
-    `shared` is not installed.
-    """
-    section = profile.cache.shared
-    if not section.enabled:
-        return None
+def require_shared(profile: Profile) -> None:
+    """Raises StartError where the profile has a shared tier and the extra `shared` is not installed."""
+    if not profile.cache.shared.enabled:
+        return
     try:
-        from gateway.tiers.shared.leases import Leases
-        from gateway.tiers.shared.rates import ClientRates
-        from gateway.tiers.shared.tier import SharedTier
+        import gateway.tiers.shared.link  # noqa: F401
     except ModuleNotFoundError as error:
         raise StartError(
             "cache.shared.enabled needs the extra `shared`, "
             f"{error.name} is not installed: pip install 'gateway[shared]'"
         ) from error
+
+
+async def open_shared(
+    stack: AsyncExitStack, profile: Profile, disk: DiskTier | None, clock: Clock, telemetry: Telemetry
+) -> SharedParts | None:
+    """The shared tier, to be connected by `start_shared`; None where the profile has none.
+
+    Opened before what loads, and closed after it: leases are given up on the way out.
+    """
+    section = profile.cache.shared
+    if not section.enabled:
+        return None
+    from gateway.tiers.shared.leases import Leases
+    from gateway.tiers.shared.rates import ClientRates
+    from gateway.tiers.shared.tier import SharedTier
+
     files = {f"upstream:{name}" for name, each in profile.upstreams.items() if each.type == "files"}
     known = Path(f"{disk.file.path}.purges") if disk is not None else None
     tier = SharedTier(section, clock, profile.cache.pool_size, telemetry, known=known, local=files)

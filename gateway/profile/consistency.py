@@ -52,7 +52,7 @@ def _listeners(profile: Profile) -> Iterator[Contradiction]:
 
 def _tiers(profile: Profile) -> Iterator[Contradiction]:
     memory, disk = profile.cache.memory, profile.cache.disk
-    if not memory.enabled and not disk.enabled:
+    if not memory.enabled and not disk.enabled and not profile.cache.shared.enabled:
         yield Contradiction(
             (("cache", "disk", "enabled"), ("cache", "memory", "enabled")),
             "both tiers are off, so every call asks the upstream",

@@ -17,7 +17,7 @@ PATIENCE = 30.0
 class Engine:
     """An engine as a process. `durable` keeps every write through a kill; else nothing survives one."""
 
-    def __init__(self, folder: Path, *, durable: bool = True, password: str = "") -> None:
+    def __init__(self, folder: Path, *, durable: bool = True, password: str = "", socket: Path | None = None) -> None:
         self.folder = folder
         self.folder.mkdir(exist_ok=True)
         self.port = _free_port()
@@ -27,6 +27,7 @@ class Engine:
             *(program, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""),
             *("--appendonly", "yes" if durable else "no", "--appendfsync", "always", "--daemonize", "no"),
             *(("--requirepass", password) if password else ()),
+            *(("--unixsocket", str(socket)) if socket else ()),
         ]
         self._password = password
         self.start()
