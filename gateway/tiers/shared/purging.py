@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -117,7 +118,12 @@ class Purging:
     async def run_session(self, commands: BaseConnection, news: BaseConnection, up: Callable[[], None]) -> None:
         """Catch up, call `up`, and hear of purges until the connection ends. Raises TierError."""
         news.send_command(b"SUBSCRIBE", self._names.channel)
-        messages = news.push_messages
+        async with aclosing(news.push_messages) as messages:
+            await self._follow(commands, messages, up)
+
+    async def _follow(
+        self, commands: BaseConnection, messages: AsyncIterator[list[Any]], up: Callable[[], None]
+    ) -> None:
         try:
             with trio.fail_after(self._timeout):
                 await anext(messages)  # that it has subscribed
@@ -225,9 +231,11 @@ class Purging:
         )
         missed = []
         for name, values in found or ():
-            fields = dict(zip(values[::2], values[1::2], strict=True)) if isinstance(values, list) else values
-            purge = _purge(fields[b"i"], fields[b"k"], fields[b"v"], fields[b"s"])
-            if purge is not None:
+            fields = dict(zip(values[::2], values[1::2], strict=False))
+            purge = _purge(*(fields.get(key, b"") for key in (b"i", b"k", b"v", b"s")))
+            if purge is None:
+                self._counts.add("unreadable")
+            else:
                 missed.append((int(name.partition(b"-")[0]), purge))
         return missed
 

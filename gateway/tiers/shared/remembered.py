@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import msgpack
@@ -76,6 +77,7 @@ class KnownFile:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._turn = trio.Lock()
+        self._writing = trio.CapacityLimiter(1)
 
     @property
     def durable(self) -> bool:
@@ -89,7 +91,7 @@ class KnownFile:
         path, found = self._path, None
         with suppress(FileNotFoundError):
             try:
-                found = decode(await trio.to_thread.run_sync(path.read_bytes))
+                found = decode(await trio.to_thread.run_sync(path.read_bytes, limiter=self._writing))
             except OSError as error:
                 if isinstance(error, FileNotFoundError):
                     raise
@@ -101,4 +103,5 @@ class KnownFile:
         if self._path is None:
             return
         async with self._turn:
-            await trio.to_thread.run_sync(write_atomically, self._path, encode(known))
+            write = partial(write_atomically, self._path, encode(known), mode=0o600)  # tags hold arguments of callers
+            await trio.to_thread.run_sync(write, limiter=self._writing)

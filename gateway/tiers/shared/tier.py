@@ -93,6 +93,7 @@ class SharedTier:
         self.purging = Purging(section, self.link, self.names, KnownFile(known), telemetry.shared)
         self._local = frozenset(local)
         self._codec = Codec(section.compression_threshold, _GAIN, pool_size)
+        self._encoding = trio.CapacityLimiter(2)
         self._damaged = self._overtaken = self._too_large = 0
         self.waiting = 0
         """Loads that wait for what another instance brings."""
@@ -198,6 +199,9 @@ class SharedTier:
                 await self.purging.run_session(commands, news, ready)
         except TierError as error:
             self._went_down(str(error))
+        except Exception as error:  # an engine that answers what no engine does, or a mistake of ours: it is down then
+            log.exception("shared tier failed", tier=self.name)
+            self._went_down(f"{type(error).__name__}: {error}")
         return was_up
 
     def _came_up(self) -> None:
@@ -220,7 +224,10 @@ class SharedTier:
             await trio.sleep(trust if since is None else max(0.05, since + trust - now))
             if since is not None and self._down_since == since:
                 log.warning("nothing heard for cache.shared.trust, what is kept counts as stale", tier=self.name)
-                await self.purging.apply(Selector("all"), True)
+                try:
+                    await self.purging.apply(Selector("all"), True)
+                except TierError as error:
+                    log.warning("it does not, since it can't be purged", tier=self.name, error=str(error))
                 await trio.sleep(trust)
 
     async def _keep(self, key: str, entry: Entry, heard: int) -> bool:
@@ -236,7 +243,11 @@ class SharedTier:
             return False
         encode = partial(self._codec.encode, key, kept, heard)
         try:
-            row = encode() if len(entry.payload) < _LARGE else await trio.to_thread.run_sync(encode)
+            row = (
+                encode()
+                if len(entry.payload) < _LARGE
+                else await trio.to_thread.run_sync(encode, limiter=self._encoding)
+            )
             tags = bytes(msgpack.packb(kept.tags, unicode_errors="surrogatepass"))
         except (TypeError, ValueError, OverflowError) as error:
             raise TierError(f"shared: the entry {key!r} can't be written: {error}") from error

@@ -230,3 +230,34 @@ async def test_more_patterns_than_are_tried(engine: Engine) -> None:
         for number in range(17):
             await one.tier.purge(Selector("glob", f"none{number}*"))
         assert await one.tier.get("old") is None
+
+
+async def test_what_is_kept_is_stale_when_nothing_was_heard_for_too_long(engine: Engine) -> None:
+    """With `trust`, an instance that can't hear of purges asks anew for what it holds, once that time is over."""
+    worth = b"old"
+
+    async def source(_key: str) -> bytes:
+        await trio.lowlevel.checkpoint()
+        return worth
+
+    async with instance(section(engine, trust="1s"), source) as one, instance(section(engine), source) as other:
+        for each in (one, other):
+            assert await each.ask("k") == b"old"
+        worth = b"new"
+        engine.kill()
+        with trio.fail_after(20):
+            while await one.ask("k") == b"old":
+                await trio.lowlevel.checkpoint()
+        assert await other.ask("k") == b"old"
+
+
+async def test_a_stream_that_somebody_else_wrote_into(engine: Engine) -> None:
+    """What is no purge there is counted and passed over."""
+    async with instance(section(engine)) as one:
+        for words in (("what", "ever"), ("i", "x", "k", "nothing", "v", "", "s", "0")):
+            engine.do("XADD", "gateway:purges", f"{one.tier.purging.heard + 10**8}-*", *words)
+        engine.do("HSET", "gateway:state", "purged", str(one.tier.purging.heard + 10**8))
+        with trio.fail_after(20):
+            while one.telemetry.shared.total("unreadable") < 2:
+                await trio.lowlevel.checkpoint()
+        assert one.tier.link.up
