@@ -67,7 +67,7 @@ class Leases:
 
         What another instance has brought is good enough if it is fresh to the request, or from after `began`.
         """
-        heard, tier = self._tier.purging.heard, self._tier
+        heard, tier = self._tier.purging.applied, self._tier
         if not (request.asks and tier.section.single_flight and tier.link.up):
             loaded = await request.load(stale)
             if tier.link.up:

@@ -9,22 +9,22 @@ from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from itertools import count
-from typing import Any, cast
+from typing import Any
 
-import msgpack
 import structlog
 import trio
 from coredis.connection import BaseConnection
 from coredis.exceptions import RedisError
 
 from gateway.errors import PurgePending, TierError
-from gateway.pipeline.invalidation import Kind, Selector
+from gateway.pipeline.invalidation import Selector
 from gateway.profile.shared import SharedTier as SharedSection
 from gateway.telemetry.metrics import Counts
+from gateway.tiers.shared.history import History, heard_of
 from gateway.tiers.shared.link import Link
 from gateway.tiers.shared.names import Names
 from gateway.tiers.shared.remembered import Known, KnownFile, Purge
-from gateway.tiers.shared.scripts import BEAT, GREET, PURGE
+from gateway.tiers.shared.scripts import BEAT, PURGE
 
 log = structlog.get_logger(__name__)
 
@@ -40,13 +40,15 @@ _BEAT = 1.0
 """Seconds between two looks whether the engine is there, and whether everything that it published was heard."""
 _BEATS_TO_SAVE = 60
 """...and after so many it is saved how far everything was heard, also where nothing was purged."""
-_KINDS = ("key", "tag", "glob", "all")
+_MARGIN = 10_000_000
+"""Microseconds by which what is saved stays behind: a purge of this instance is heard of from the engine before it is
+in the file of the disk tier for good. Those purges are applied again after a restart."""
 
 
 class Purging:
     """Makes purges known, applies those of others, and knows how far it has come.
 
-    `heard` is what a load that begins now is stamped with. A purge that is made while the engine is down is applied
+    `applied` is what a load that begins now is stamped with. A purge that is made while the engine is down is applied
     here, kept in the file until the engine knows of it, and answered with PurgePending.
     """
 
@@ -56,12 +58,14 @@ class Purging:
         self._file = file
         self._counts = counts
         self._timeout = section.timeout
-        self._history = int(section.purge_history * 1_000_000)
+        self._history = History(section, link, names, counts)
         self._known = Known()
         self._remembered: OrderedDict[str, Purge] = OrderedDict()
         self._untold: dict[str, Purge] = {}
         self._applying: dict[int, None] = {}
         self._changed = trio.Event()
+        self._began = 0
+        """What was applied for good when the session began."""
         self.heard = 0
         """The latest purge that was heard of; nothing before it was missed."""
         self.apply: Apply = _nothing
@@ -78,6 +82,11 @@ class Purging:
         return len(self._untold)
 
     @property
+    def applied(self) -> int:
+        """Every purge up to this stamp is applied here: nothing that is read from now on is older than that."""
+        return min(self._applying) - 1 if self._applying else self.heard
+
+    @property
     def applying(self) -> int:
         """Purges of others that were heard of, and are not done yet."""
         return len(self._applying)
@@ -86,7 +95,7 @@ class Purging:
         """Learn from the file what was known at the end of the last process."""
         self._known = await self._file.load()
         self._untold = dict(self._known.untold)
-        self.heard = self._known.applied
+        self.heard = self._began = self._known.applied
 
     def publish(self, selector: Selector, *, soft: bool) -> Callable[[], Awaitable[None]]:
         """Tell all others of a purge that is made here; sent at once, so whatever is asked of the engine later sees it.
@@ -101,7 +110,7 @@ class Purging:
             purge = Purge(purge.id, Selector("all"), soft=False)
             self._untold = {purge.id: purge}
         try:
-            asked = self._link.ask(PURGE, self._names.purges, *self._arguments(purge), whole=True)
+            asked = self._link.ask(PURGE, self._names.purges, *self._history.words(self.epoch, purge), whole=True)
         except TierError as error:
             return self._later(purge, error)
 
@@ -129,7 +138,7 @@ class Purging:
                 await anext(messages)  # that it has subscribed
         except trio.TooSlowError:
             raise TierError("shared: no answer to a subscription (cache.shared.timeout)") from None
-        run = await self._run_of(commands)
+        run = await self._history.run_of(commands)
         await self._catch_up(commands, run)
         await self._tell_again(commands, again=self._known.run not in ("", run))
         self._known = replace(self._known, run=run)
@@ -155,7 +164,7 @@ class Purging:
 
             async def listen() -> None:
                 async for message in messages:
-                    heard = _heard(message)
+                    heard = heard_of(message)
                     if heard is None:
                         self._counts.add("unreadable")
                     else:
@@ -176,26 +185,14 @@ class Purging:
         except OSError as error:
             log.warning("how far purges have been heard can't be saved", error=str(error))
 
-    async def _run_of(self, commands: BaseConnection) -> str:
-        """The name of the engine's process. Raises TierError for one that will not do."""
-        text = await self._link.on(commands, b"INFO", b"server")
-        about = dict(line.split(":", 1) for line in text.decode().splitlines() if ":" in line)
-        version = tuple(int(part) for part in about.get("redis_version", "0").split(".")[:2] if part.isdecimal())
-        if version < (6, 2):
-            raise TierError("shared: expected Valkey, or Redis 6.2 or newer, found " + about.get("redis_version", "?"))
-        if about.get("redis_mode") == "cluster":
-            raise TierError("shared: expected one engine, found one of a cluster (cache.shared.url)")
-        return str(about.get("run_id", ""))
-
     async def _catch_up(self, commands: BaseConnection, run: str) -> None:
         """Apply what was missed; everything, where nobody knows what that was."""
-        keys, known = self._names.purges, self._known
-        answer = await self._link.on(commands, b"EVALSHA", GREET.sha, len(keys), *keys, secrets.token_hex(8), run)
-        epoch, now, since = answer[0].decode(), int(answer[1]), int(answer[2])
+        known = self._known
+        epoch, now, since = await self._history.greet(commands, run)
         missed: list[tuple[int, Purge]] = []
         lost = known.epoch != epoch or not since <= known.applied <= now
         if not lost:
-            missed = await self._since(commands, known.applied)
+            missed = await self._history.since(commands, known.applied, _MOST_MISSED + 1)
             lost = len(missed) > _MOST_MISSED
         self._applying.clear()
         if lost:
@@ -212,7 +209,8 @@ class Purging:
                 await self._applied(stamp, purge)
         # The stream was read after the greeting, so what is published from then on is all that is still to come.
         self.heard = max([now, *(stamp for stamp, _ in missed)])
-        self._known = replace(known, epoch=epoch, applied=self._floor())
+        self._began = self.applied
+        self._known = replace(known, epoch=epoch, applied=self.applied)
 
     async def _applied(self, stamp: int, purge: Purge) -> None:
         """Apply a purge of another instance. Raises TierError."""
@@ -224,27 +222,11 @@ class Purging:
         self._applying.pop(stamp, None)
         self._note()
 
-    async def _since(self, commands: BaseConnection, stamp: int) -> list[tuple[int, Purge]]:
-        """The purges after `stamp`, one more than are caught up with at most."""
-        found = await self._link.on(
-            commands, b"XRANGE", self._names.purges[2], f"({stamp}-0", b"+", b"COUNT", _MOST_MISSED + 1
-        )
-        missed = []
-        for name, values in found or ():
-            fields = dict(zip(values[::2], values[1::2], strict=False))
-            purge = _purge(*(fields.get(key, b"") for key in (b"i", b"k", b"v", b"s")))
-            if purge is None:
-                self._counts.add("unreadable")
-            else:
-                missed.append((int(name.partition(b"-")[0]), purge))
-        return missed
-
     async def _tell_again(self, commands: BaseConnection, *, again: bool) -> None:
         """Tell the engine of what it does not know, or may have forgotten: each purge has an id, so it counts once."""
         purges = {**self._remembered, **self._untold} if again else dict(self._untold)
-        keys = self._names.purges
         for purge in purges.values():
-            await self._link.on(commands, b"EVAL", PURGE.source, len(keys), *keys, *self._arguments(purge))
+            await self._history.tell(commands, self.epoch, purge)
             self._told(purge)
 
     def _told(self, purge: Purge) -> None:
@@ -268,19 +250,16 @@ class Purging:
 
     async def _missed_news(self) -> list[tuple[int, Purge]]:
         commands = self._link.commands
-        return [] if commands is None else await self._since(commands, self.heard)
+        return [] if commands is None else await self._history.since(commands, self.heard, _MOST_MISSED)
 
     def _note(self) -> None:
         if self._known.epoch:
-            self._known = replace(self._known, applied=self._floor())
+            self._known = replace(self._known, applied=self.applied)
         self._changed.set()
 
-    def _floor(self) -> int:
-        """Up to where all is applied."""
-        return min(self._applying) - 1 if self._applying else self.heard
-
     def _current(self) -> Known:
-        return replace(self._known, untold=dict(self._untold))
+        applied = max(self._began, min(self._known.applied, self.heard - _MARGIN))
+        return replace(self._known, applied=applied, untold=dict(self._untold))
 
     async def _save(self) -> None:
         """Save how far it has come whenever that has changed."""
@@ -305,11 +284,6 @@ class Purging:
 
         return told
 
-    def _arguments(self, purge: Purge) -> tuple[str | bytes | int, ...]:
-        value = purge.selector.value.encode("utf-8", "surrogatepass")
-        soft = "1" if purge.soft else "0"
-        return self.epoch, purge.id, purge.selector.kind, value, soft, self._history, self._names.channel
-
     def _remember(self, purge: Purge) -> None:
         self._remembered[purge.id] = purge
         if len(self._remembered) > _REMEMBERED:
@@ -318,22 +292,3 @@ class Purging:
 
 async def _nothing(_selector: Selector, _soft: bool) -> None:
     """Before there is anything to purge."""
-
-
-def _heard(message: list[Any]) -> tuple[int, Purge] | None:
-    """The purge that a message tells of; None for one that is none of ours."""
-    try:
-        _, _, payload = message
-        stamp, *parts = msgpack.unpackb(payload, raw=True)
-        purge = _purge(*parts)
-        return None if purge is None else (int(stamp), purge)
-    except (ValueError, TypeError, msgpack.UnpackException):
-        return None
-
-
-def _purge(name: bytes, kind: bytes, value: bytes, soft: bytes) -> Purge | None:
-    word = kind.decode("ascii", "replace")
-    if word not in _KINDS:
-        return None
-    selector = Selector(cast("Kind", word), value.decode("utf-8", "surrogatepass"))
-    return Purge(name.decode("ascii", "replace"), selector, soft == b"1")

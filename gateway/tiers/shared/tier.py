@@ -113,10 +113,10 @@ class SharedTier:
 
     async def put(self, entries: Mapping[str, Entry]) -> None:
         """Keep entries that were loaded just now."""
-        await self.keep(entries, self.purging.heard)
+        await self.keep(entries, self.purging.applied)
 
     async def keep(self, entries: Mapping[str, Entry], heard: int) -> bool:
-        """Keep what a load brought that began when `heard` was `purging.heard`; whether all of it is there now."""
+        """Keep what a load brought that began when `heard` was `purging.applied`; whether all of it is there now."""
         kept = [await self._keep(key, entry, heard) for key, entry in entries.items()]
         return all(kept)
 
