@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
+from gateway.assembly.core import Core
 from gateway.assembly.gateway import Gateway
 from gateway.assembly.nurseries import cancelled_at_the_end
 from gateway.errors import PurgePending, TierError
@@ -30,10 +31,15 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
-async def look_at_files_again(profile: Profile, pipeline: Pipeline, disk: DiskTier | None) -> None:
-    """What changed in a folder while no gateway ran is not in what was kept on disk, so that is stale."""
-    for name, section in profile.upstreams.items():
-        if section.type != "files" or disk is None:
+async def look_at_files_again(
+    profile: Profile, fresh: Collection[str], pipeline: Pipeline, disk: DiskTier | None
+) -> None:
+    """What changed in a folder while nobody watched it is not in what was kept on disk, so that is stale.
+
+    `fresh` are the upstreams that were not there before.
+    """
+    for name in fresh:
+        if profile.upstreams[name].type != "files" or disk is None:
             continue
         try:
             await pipeline.purge_here(Selector("tag", f"upstream:{name}"), soft=True)
@@ -41,7 +47,7 @@ async def look_at_files_again(profile: Profile, pipeline: Pipeline, disk: DiskTi
             log.warning("files that changed may be seen late", upstream=name, error=str(error))
 
 
-async def start_working_ahead(stack: AsyncExitStack, gateway: Gateway, *, ahead: bool) -> None:
+async def start_working_ahead(stack: AsyncExitStack, core: Core, gateway: Gateway, *, ahead: bool) -> None:
     """Warm, and watch for new releases and changed files; with `ahead` false, only be ready to warm when asked."""
     services = await stack.enter_async_context(cancelled_at_the_end())
     await services.start(partial(gateway.warmer.run, ahead=ahead))
@@ -49,12 +55,14 @@ async def start_working_ahead(stack: AsyncExitStack, gateway: Gateway, *, ahead:
         match section.watch if ahead and not isinstance(section, SearchUpstream | McpUpstream) else None:
             case Watch(interval=interval):
                 released = partial(_new_release, gateway)
-                await services.start(VersionWatch(gateway.catalogue.documents, name, interval, released).run)
+                watch = VersionWatch(gateway.catalogue.documents, name, interval, released, core.releases)
+                await services.start(watch.run)
             case FolderWatchSection(interval=interval):
                 from gateway.watch.folders import FolderWatch
 
                 changed = partial(_files_changed, gateway)
-                await services.start(FolderWatch(gateway.catalogue.documents.upstreams[name], interval, changed).run)
+                folder = gateway.catalogue.documents.upstreams[name]
+                await services.start(FolderWatch(folder, interval, changed, core.folders).run)
 
 
 async def _new_release(gateway: Gateway, upstream: str, _before: str, _latest: str) -> None:

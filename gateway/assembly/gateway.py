@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import trio
 
 from gateway.catalogue.catalogue import Catalogue
 from gateway.pipeline.pipeline import Pipeline
@@ -24,6 +26,32 @@ if TYPE_CHECKING:
 # What only some profiles need is imported where it is opened: a gateway over stdio starts with its agent.
 
 
+class Users:
+    """The requests that a gateway answers at the moment: each enters and leaves; nothing is closed under them."""
+
+    __slots__ = ("_count", "_none")
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._none = trio.Event()
+
+    def __enter__(self) -> None:
+        """One more."""
+        self._count += 1
+
+    def __exit__(self, *_: object) -> None:
+        """One less."""
+        self._count -= 1
+        if not self._count:
+            self._none.set()
+
+    async def wait_none(self) -> None:
+        """Wait until there is none."""
+        while self._count:
+            self._none = trio.Event()
+            await self._none.wait()
+
+
 @dataclass(frozen=True, slots=True)
 class Gateway:
     """A gateway that runs: everything that serves stands on it."""
@@ -40,6 +68,8 @@ class Gateway:
     """How the profile came to be, where it was loaded from files."""
     shared: SharedParts | None = None
     """What is shared with other instances."""
+    users: Users = field(default_factory=Users)
+    """Whoever waits for an answer of this gateway."""
 
     def bucket(self, kind: str, name: str, limit: RateLimit) -> Bucket:
         """The token bucket of a client or an address, of all instances together where they share their limits."""

@@ -2,57 +2,59 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from gateway.assembly.collector import start_sending
+from gateway.assembly.core import Core
 from gateway.assembly.gateway import Gateway
 from gateway.assembly.nurseries import cancelled_at_the_end
-from gateway.pipeline.clock import Clock
+from gateway.profile.alerts import Alerts, Notifications
 from gateway.profile.profile import Profile
 from gateway.telemetry.requests import Requests
-from gateway.telemetry.series import Series
-from gateway.telemetry.telemetry import Telemetry
 from gateway.watch.alerts.alerting import Alerting
 from gateway.watch.alerts.notifying import CommandNotifier, Notifier
 from gateway.watch.gauges import Gauges
 from gateway.watch.monitors.lag import LagMonitor
 from gateway.watch.monitors.memory import MemoryMonitor
 from gateway.watch.monitors.standing import StandingMonitor
-from gateway.watch.profiling.cpu import CpuSamples
-from gateway.watch.profiling.profiler import StackProfiler
 from gateway.watch.sampling import Sampler
 from gateway.watch.supervision import Supervised
 from gateway.watch.watching import Watching
 
 
-async def open_watching(
-    stack: AsyncExitStack,
-    profile: Profile,
-    telemetry: Telemetry,
-    clock: Clock,
-    gauges: Gauges,
-) -> Watching:
+async def hold_alerting(stack: AsyncExitStack, core: Core, profile: Profile) -> Alerting:
+    """What judges the numbers; it goes on over a reload that says nothing new of it, with what it has raised."""
+    name, interval = profile.server.name, profile.metrics.interval
+    about = "alerting", profile.alerts, profile.notifications, name, interval
+    opening = partial(_open_alerting, core, profile.alerts, profile.notifications, name, interval)
+    return await core.parts.hold(stack, about, opening)
+
+
+@asynccontextmanager
+async def _open_alerting(
+    core: Core, alerts: Alerts, section: Notifications, name: str, interval: float
+) -> AsyncIterator[Alerting]:
+    async with AsyncExitStack() as stack:
+        notifiers: list[Notifier] = []
+        if section.webhook is not None:
+            from gateway.upstream.client import open_client
+            from gateway.watch.alerts.webhook import WebhookNotifier, politeness_of
+
+            client = await stack.enter_async_context(open_client(WebhookNotifier.key, politeness_of(section.webhook)))
+            notifiers.append(WebhookNotifier(section.webhook, client, name))
+        if section.command is not None:
+            notifiers.append(CommandNotifier(section.command, name))
+        yield Alerting(alerts, core.series, interval, core.clock, notifiers)
+
+
+def watching_of(core: Core, profile: Profile, gauges: Gauges, alerting: Alerting) -> Watching:
     """What the gateway is to know of itself, and who is told of it."""
-    requests = Requests(telemetry, sample=profile.logging.requests, slow=profile.logging.slow_requests)
-    series, interval = Series(profile.metrics.history), profile.metrics.interval
-    alerting = Alerting(profile.alerts, series, interval, clock, await _open_notifiers(stack, profile))
+    requests = Requests(core.telemetry, sample=profile.logging.requests, slow=profile.logging.slow_requests)
     kinds = ("descriptors", "disk", "upstream")
-    standing = tuple(StandingMonitor(kind, profile.monitors, gauges, series) for kind in kinds)
-    return Watching(telemetry, requests, gauges, series, alerting, standing, CpuSamples(), StackProfiler())
-
-
-async def _open_notifiers(stack: AsyncExitStack, profile: Profile) -> list[Notifier]:
-    notifiers: list[Notifier] = []
-    name, section = profile.server.name, profile.notifications
-    if section.webhook is not None:
-        from gateway.upstream.client import open_client
-        from gateway.watch.alerts.webhook import WebhookNotifier, politeness_of
-
-        client = await stack.enter_async_context(open_client(WebhookNotifier.key, politeness_of(section.webhook)))
-        notifiers.append(WebhookNotifier(section.webhook, client, name))
-    if section.command is not None:
-        notifiers.append(CommandNotifier(section.command, name))
-    return notifiers
+    standing = tuple(StandingMonitor(kind, profile.monitors, gauges, core.series) for kind in kinds)
+    return Watching(core.telemetry, requests, gauges, core.series, alerting, standing, core.cpu, core.profiler)
 
 
 async def start_monitors(stack: AsyncExitStack, gateway: Gateway) -> None:

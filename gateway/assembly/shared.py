@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ import trio
 from gateway.assembly.nurseries import cancelled_at_the_end, finished_at_the_end
 from gateway.errors import StartError
 from gateway.pipeline.clock import Clock
+from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.metered import Metered
 from gateway.pipeline.pipeline import Pipeline
 from gateway.profile.profile import Profile
@@ -22,7 +23,7 @@ from gateway.upstream.policies import Policies
 from gateway.upstream.policies.rate import Bucket, ReportedBucket
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from gateway.tiers.disk import DiskTier
     from gateway.tiers.shared.leases import Leases
@@ -37,7 +38,6 @@ class SharedParts:
     """What one gateway shares with others."""
 
     tier: SharedTier
-    metered: Metered
     leases: Leases
     rates: ClientRates | None
     services: trio.Nursery
@@ -62,45 +62,62 @@ def require_shared(profile: Profile) -> None:
         ) from error
 
 
+@asynccontextmanager
 async def open_shared(
-    stack: AsyncExitStack, profile: Profile, disk: DiskTier | None, clock: Clock, telemetry: Telemetry
-) -> SharedParts | None:
-    """The shared tier, to be connected by `start_shared`; None where the profile has none.
+    profile: Profile, disk: DiskTier | None, clock: Clock, telemetry: Telemetry
+) -> AsyncIterator[SharedParts | None]:
+    """The shared tier, to be connected by `connect`; None where the profile has none.
 
     Opened before what loads, and closed after it: leases are given up on the way out.
     """
     section = profile.cache.shared
     if not section.enabled:
-        return None
+        yield None
+        return
     from gateway.tiers.shared.leases import Leases
     from gateway.tiers.shared.rates import ClientRates
     from gateway.tiers.shared.tier import SharedTier
 
-    files = {f"upstream:{name}" for name, each in profile.upstreams.items() if each.type == "files"}
-    known = Path(f"{disk.file.path}.purges") if disk is not None else None
-    tier = SharedTier(section, clock, profile.cache.pool_size, telemetry, known=known, local=files)
-    metered = Metered(tier, telemetry)
-    services = await stack.enter_async_context(cancelled_at_the_end())
-    leases = Leases(tier, metered, telemetry.leases, await stack.enter_async_context(finished_at_the_end()))
-    rates = ClientRates(tier.link, tier.names) if section.rate_limits else None
-    return SharedParts(tier, metered, leases, rates, services)
+    tier = SharedTier(section, clock, profile.cache.pool_size, telemetry, known=beside(disk))
+    async with cancelled_at_the_end() as services, finished_at_the_end() as writes:
+        leases = Leases(tier, Metered(tier, telemetry), telemetry.leases, writes)
+        rates = ClientRates(tier.link, tier.names) if section.rate_limits else None
+        yield SharedParts(tier, leases, rates, services)
 
 
-async def start_shared(
-    shared: SharedParts | None,
-    pipeline: Pipeline,
-    policies: Mapping[str, Sequence[Policies]],
-) -> None:
-    """Connect, and catch up with what was purged meanwhile, before anything is served; an engine may be down."""
+async def connect(shared: SharedParts | None, pipeline: Pipeline) -> None:
+    """Connect, and catch up with what was purged meanwhile, before anything is served; the engine may be down."""
     if shared is None:
         return
     shared.tier.purging.apply = pipeline.purged_elsewhere
     await shared.services.start(shared.tier.run)
+    if shared.rates is not None:
+        await shared.services.start(shared.rates.run)
+
+
+def share_with(shared: SharedParts | None, profile: Profile, policies: Mapping[str, Sequence[Policies]]) -> None:
+    """Share what a profile says of its upstreams: their rates, and not what is on this machine."""
+    if shared is None:
+        return
+    shared.tier.local |= {f"upstream:{name}" for name, each in profile.upstreams.items() if each.type == "files"}
     if shared.rates is None:
         return
     from gateway.tiers.shared.rates import SharedRate
 
-    await shared.services.start(shared.rates.run)
     for name, parts in policies.items():
         for number, each in enumerate(parts):
             each.share(partial(SharedRate, shared.tier.link, shared.tier.names, f"{name}/{number}"))
+
+
+async def change_disk(shared: SharedParts | None, before: DiskTier | None, after: DiskTier | None) -> None:
+    """Another disk tier is to be used: nobody knows what was purged since its file was last in use, so all of it is.
+
+    Raises TierError when that can't be done.
+    """
+    if shared is not None and after is not None and after is not before:
+        await after.purge(Selector("all"))
+
+
+def beside(disk: DiskTier | None) -> Path | None:
+    """Where what is known of purges is kept."""
+    return None if disk is None else Path(f"{disk.file.path}.purges")

@@ -42,12 +42,18 @@ class Catalogue:
         pipeline: Pipeline,
         upstreams: Mapping[str, Upstream],
         servers: Sequence[McpServer] = (),
+        before: Catalogue | None = None,
     ) -> None:
+        """With `before`, what tools have changed while that one served is still known, where it matters as much."""
         policies = {name: policy_of(name, strategy) for name, strategy in profile.strategies.items()}
         identities = {name: upstream.identity for name, upstream in upstreams.items()}
         self.documents = Documents(pipeline, upstreams)
-        changed = (path_glob(tag) for section in profile.tools.values() for tag in section.invalidates)
-        self._calls = ToolCalls(pipeline, self.documents, Invalidated(changed, pipeline.clock))
+        changed = frozenset(path_glob(tag) for section in profile.tools.values() for tag in section.invalidates)
+        known = before.invalidated if before is not None else None
+        self.invalidated: Invalidated = (
+            known if known is not None and known.globs == changed else Invalidated(changed, pipeline.clock)
+        )
+        self._calls = ToolCalls(pipeline, self.documents, self.invalidated)
         self.tools = {}
         for name, section in profile.tools.items():
             directives = profile.strategies[section.strategy].call_directives

@@ -22,7 +22,8 @@ class Invalidated:
     """
 
     def __init__(self, globs: Iterable[str], clock: Callable[[], float]) -> None:
-        self._globs = [Glob(glob) for glob in globs]
+        self.globs = frozenset(globs)
+        self._globs = [Glob(glob) for glob in self.globs]
         self._clock = clock
         self._before = clock()
         # By hash: a tag may be as long as an argument. Two that share one are invalidated together, which does no harm.

@@ -84,14 +84,15 @@ class Tool:
         self._invalidates = tuple(text_template(tag) for tag in section.invalidates)
         self._missing = text_template(section.result.missing) if section.result.missing is not None else None
         self._nearest = _compile_nearest(name, section)
-        self._fingerprint = _fingerprint(section, identities, budget)
+        self.key_prefix = f"result:{name}@{fingerprint(section, identities, budget)}"
+        """How the keys of all its answers begin, as long as the declaration says the same about them."""
 
     def key(self, arguments: Mapping[str, Any], owner: str = "") -> str:
         """The canonical key of a call; it changes with whatever the declaration says about the answer.
 
         `owner` keeps the keys of one private caller apart from all others.
         """
-        return f"result:{self.name}@{self._fingerprint}{owner}:{canonical(arguments)}"
+        return f"{self.key_prefix}{owner}:{canonical(arguments)}"
 
     def tags(self, arguments: Mapping[str, Any]) -> tuple[str, ...]:
         """The tags that the answer to these arguments has, before it is known which release it is of."""
@@ -218,7 +219,8 @@ def _compile_nearest(name: str, section: ToolSection) -> _Nearest | None:
     return _Nearest(fetch, Selection(f"{key}.of", nearest.of), nearest.to, nearest.max)
 
 
-def _fingerprint(section: ToolSection, identities: Mapping[str, str], budget: Budget | None) -> str:
+def fingerprint(section: ToolSection, identities: Mapping[str, str], budget: Budget | None) -> str:
+    """A short hash of whatever the declaration says about the answer, and of the upstreams that it is made of."""
     about = section.model_dump(mode="json", exclude={"defaults", "title", "description", "annotations", "strategy"})
     sources = {fetch.upstream: identities[fetch.upstream] for fetch in section.documents.values()}
     text = orjson.dumps(

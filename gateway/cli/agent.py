@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from gateway.errors import StartError
@@ -50,10 +50,11 @@ def serve_agent(name: str, overrides: Sequence[str]) -> int:
         greeting = greet(early, 0, stdout)
         from gateway.cli.run import run
 
-        return run(partial(_serve, loaded, early, greeting, stdout))
+        reread = partial(load_profile, name, environ=dict(os.environ), overrides=overrides)
+        return run(partial(_serve, loaded, reread, early, greeting, stdout))
 
 
-async def _serve(loaded: Loaded, early: Early, greeting: Greeting, stdout: int) -> int:
+async def _serve(loaded: Loaded, reread: Callable[[], Loaded], early: Early, greeting: Greeting, stdout: int) -> int:
     import trio
 
     from gateway.cli.run import stop_on_signal
@@ -63,6 +64,6 @@ async def _serve(loaded: Loaded, early: Early, greeting: Greeting, stdout: int) 
     async with trio.open_nursery() as nursery:
         await nursery.start(stop_on_signal, stop)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
-        await open_and_serve(loaded, early, greeting, 0, stdout, stop)
+        await open_and_serve(loaded, reread, early, greeting, 0, stdout, stop)
         nursery.cancel_scope.cancel()
     return 0

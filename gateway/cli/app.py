@@ -43,6 +43,8 @@ _OTHERS = {
         "gateway.cli.show:show",
         "Print a profile with all that it extends, all overrides and defaults, as TOML.",
     ),
+    "diff": ("gateway.cli.diff:diff", "Print what two profiles mean otherwise, and what a reload would cost."),
+    "reload": ("gateway.cli.reload:reload", "Let a running gateway reload its profile."),
     "schema": ("gateway.cli.schema:schema", "Print the JSON Schema of a profile."),
     "cache": ("gateway.cli.cache:cache", "Look into the cache, purge it, warm it, check it, take it along."),
     "import": (

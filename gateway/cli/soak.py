@@ -21,7 +21,7 @@ from gateway.cli.options import DEFAULT_PROFILE, Headers, Overrides, ProfileName
 from gateway.cli.run import load, run, writable
 from gateway.profile.profile import Profile
 from gateway.serving.hosts import url_of
-from gateway.watch.soaking.load import MixedLoad, calls_of, listed
+from gateway.watch.soaking.load import MixedLoad, calls_of, free_calls, listed, refused_at_first
 from gateway.watch.soaking.trend import trend
 from gateway.watch.warmer import warm_calls
 
@@ -60,9 +60,9 @@ def soak(
 ) -> int:
     """Put mixed load on a running gateway and see whether its memory and file descriptors stay flat.
 
-    The load is the calls of [warm], tools without arguments, lists, and some calls that are wrong or new. The first
-    two fifths of the time do not count, and what the memory tier holds is no growth: it is bounded. Exits with 1 where
-    something grows or an answer fails.
+    The load is the calls of [warm], tools without arguments (those that are not refused at first), lists, and some
+    calls that are wrong or new. The first two fifths of the time do not count, and what the memory tier holds is no
+    growth: it is bounded. Exits with 1 where something grows or an answer fails.
     """
     about = load(profile, set_).profile
     address = mcp or url_of(about.server)
@@ -82,14 +82,18 @@ async def _soak(
 ) -> int:
     writable(report)
     async with open_running(profile, url) as admin:
-        calls = calls_of(await listed(address, headers), list(warm_calls(profile.warm)))
+        free = free_calls(await listed(address, headers))
+        refused = await refused_at_first(address, free, headers)
+        calls = calls_of(list(warm_calls(profile.warm)), free, refused)
         mixed = MixedLoad(address, calls, connections, pause, headers)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(mixed.run)
             seen = await _look(admin, minutes * 60)
             nursery.cancel_scope.cancel()
-    result = verdict(seen, mixed.outcomes, minutes, growth)
+    result = {**verdict(seen, mixed.outcomes, minutes, growth), "left_out": refused}
     Console().print(result["summary"], highlight=False)
+    if refused:
+        Console().print(f"left out, since they were refused without arguments: {', '.join(refused)}", highlight=False)
     if report is not None:
         await trio.to_thread.run_sync(write_atomically, report, orjson.dumps(result, option=orjson.OPT_INDENT_2))
     return 0 if result["passed"] else FAILED

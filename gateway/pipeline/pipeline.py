@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from time import perf_counter
 from typing import Protocol, cast
@@ -44,7 +45,9 @@ class Memory(Protocol):
 
 
 class Shared(Protocol):
-    """What several instances share, beside the tier that is among the lower ones."""
+    """What several instances share: a tier, purges and loads."""
+
+    metered: Metered
 
     def publish(self, selector: Selector, *, soft: bool) -> Callable[[], Awaitable[None]]:
         """Tell all of them of a purge: sent at once, and to be awaited. Raises TierError."""
@@ -80,9 +83,8 @@ class Pipeline:
             self.telemetry.tiers.of("memory", "read", outcome) for outcome in ("hit", "miss")
         )
         self.memory = memory
-        self.lower = tuple(lower)
         self._shared = shared
-        self._own = tuple(tier for tier in lower if tier.name != "shared")
+        self._own = tuple(lower)
         self._lookups: SingleFlight[Answer] = SingleFlight(loads)
         self._loads: SingleFlight[Entry] = SingleFlight(loads)
         self._writes = writes
@@ -91,6 +93,11 @@ class Pipeline:
         self._absent = tuple(absent)
         self._listeners: list[Callable[[], None]] = []
         self._listeners_elsewhere: list[Callable[[Selector], None]] = []
+
+    @property
+    def lower(self) -> tuple[Metered, ...]:
+        """The tiers below memory, fastest first."""
+        return self._own if self._shared is None else (*self._own, self._shared.metered)
 
     def peek(self, request: Request) -> Answer | None:
         """What memory has for `request`, if it is fresh: no await, no load, nothing started."""
@@ -152,9 +159,23 @@ class Pipeline:
         """Keep nothing of the selected entries that loads under way bring; what is kept already stays."""
         self._purges.record(selector)
 
-    def listen(self, purged: Callable[[], None]) -> None:
-        """Call `purged` after every purge, whoever asked for it and however it went."""
+    @contextmanager
+    def listening(self, purged: Callable[[], None]) -> Iterator[None]:
+        """Call `purged` after every purge while the block runs, whoever asked for it and however it went."""
         self._listeners.append(purged)
+        try:
+            yield
+        finally:
+            self._listeners.remove(purged)
+
+    def use(self, memory: Memory | None, lower: Sequence[Metered], absent: Sequence[str] = ()) -> None:
+        """Use other tiers from now on; what is under way finds those that it began with."""
+        self.memory, self._own, self._absent = memory, tuple(lower), tuple(absent)
+
+    async def wait_landed(self) -> None:
+        """Wait until every look-up and load that is under way now has ended; those that begin later are not meant."""
+        for flights in (self._lookups, self._loads):
+            await flights.wait_landed()
 
     def listen_elsewhere(self, purged: Callable[[Selector], None]) -> None:
         """Call `purged` before a purge of another instance is applied here."""

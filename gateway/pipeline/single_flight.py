@@ -38,6 +38,11 @@ class SingleFlight(Generic[T]):
         """How many loads are under way."""
         return len(self._flights)
 
+    async def wait_landed(self) -> None:
+        """Wait until every load that is under way now has ended, however it ends."""
+        for flight in list(self._flights.values()):
+            await flight.done.wait()
+
     def start(self, key: Hashable, load: Callable[[], Awaitable[T]]) -> bool:
         """Start the load of `key` without waiting, unless one is under way; tells whether it was started.
 

@@ -48,6 +48,12 @@ def _listeners(profile: Profile) -> Iterator[Contradiction]:
                 "whoever reaches this address can purge the cache",
                 "bind it to 127.0.0.1 and let a proxy ask who it is",
             )
+    if server.drain_delay and not admin.enabled:
+        yield Contradiction(
+            (("server", "drain_delay"), ("admin", "enabled")),
+            "a stop waits for load balancers to read /readyz, and there is no admin site that has it",
+            "set admin.enabled = true, or remove drain_delay",
+        )
 
 
 def _tiers(profile: Profile) -> Iterator[Contradiction]:

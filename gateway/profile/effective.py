@@ -18,17 +18,17 @@ def effective(loaded: Loaded, *, origins: bool = False) -> str:
     With `origins` each line with a value ends with a comment: a file and line, an environment variable,
     `--set`, or `default`.
     """
-    text = tomli_w.dumps(_as_written(loaded.profile.model_dump(exclude_none=True), loaded.written))
+    text = tomli_w.dumps(as_written(loaded.profile.model_dump(exclude_none=True), loaded.written))
     return _with_origins(text, loaded) if origins else text
 
 
-def _as_written(value: Any, written: Mapping[KeyPath, str], path: KeyPath = ()) -> Any:
-    """`value` with its strings as a profile has to write them."""
+def as_written(value: Any, written: Mapping[KeyPath, str], path: KeyPath = ()) -> Any:
+    """`value`, which stands at `path`, with its strings as a profile has to write them."""
     match value:
         case dict():
-            return {key: _as_written(child, written, (*path, key)) for key, child in value.items()}
+            return {key: as_written(child, written, (*path, key)) for key, child in value.items()}
         case list() | tuple():
-            return [_as_written(child, written, (*path, index)) for index, child in enumerate(value)]
+            return [as_written(child, written, (*path, index)) for index, child in enumerate(value)]
         case str():
             return written[path] if path in written else escape(value)
         case _:

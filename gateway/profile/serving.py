@@ -43,6 +43,19 @@ SocketPath = Annotated[str, AfterValidator(_socket_path)]
 """The path of a Unix socket."""
 
 
+def _proxy(value: str) -> str:
+    try:
+        if value != "unix":
+            ipaddress.ip_network(value)
+    except ValueError:
+        raise expected('an IP address, a network such as "10.0.0.0/8", or "unix"') from None
+    return value
+
+
+Proxy = Annotated[str, AfterValidator(_proxy)]
+"""A proxy: an IP address, a network, or `unix` for whoever connects to a Unix socket."""
+
+
 class Connections(Section):
     """`[server.connections]`: what one client may take of the server."""
 
@@ -87,6 +100,8 @@ class Server(Section):
     """`bearer`: only those of `[clients]` are answered, by their tokens; `none`: whoever reaches the server is."""
     rate_limit: RateLimit | None = None
     """How often each client may ask: one of `[clients]`, else an address (IPv6: its /64); without it, at any rate."""
+    trusted_proxies: tuple[Proxy, ...] = Field(default=(), strict=False)
+    """Proxies whose `X-Forwarded-For` says who asks: addresses, networks ("10.0.0.0/8"), "unix" for Unix sockets."""
     response: Literal["json", "stream"] = "json"
     """How an answer is sent: one JSON body, or an event stream."""
     sessions: bool = False
@@ -111,8 +126,12 @@ class Server(Section):
     """Largest text of an answer, for tools that say nothing of it and can be cut; the rest comes by a cursor."""
     ready_after: Literal["start", "warm"] = "start"
     """From when on /readyz says that requests are welcome: at once, or once the calls of `[warm]` were made."""
+    drain_delay: Duration = 0.0
+    """For how long after SIGTERM /readyz says 503 while all is still served: until a load balancer looks elsewhere."""
+    reload_on_change: bool = False
+    """On: the profile is reloaded when one of its files changes, as it is on SIGHUP."""
     drain_timeout: Duration = 10.0
-    """How long requests under way may take to finish after SIGTERM."""
+    """How long requests under way may take to finish after SIGTERM and `drain_delay`."""
 
     @model_validator(mode="after")
     def _listens(self) -> Self:

@@ -17,6 +17,7 @@ from gateway.profile.profile import Profile
 from gateway.profile.units import format_duration
 from gateway.profile.upstreams.policies import RateLimit
 from gateway.serving.address_buckets import AddressBuckets
+from gateway.serving.forwarded import Proxies
 from gateway.telemetry.telemetry import Telemetry
 from gateway.upstream.policies.rate import Bucket
 
@@ -59,6 +60,9 @@ class _Known:
 ANYONE = Client()
 """Whoever asks, where nobody has a name."""
 
+OWN_CREDENTIAL = f"Bearer {secrets.token_urlsafe(32)}".encode()
+"""What this process asks itself with, to see that it answers: always let in, and in no count or limit."""
+
 CLIENT = "gateway.client"
 """The key of an ASGI scope that holds its `Client`."""
 
@@ -83,6 +87,7 @@ class Admission:
         bucket: Callable[[str, str, RateLimit], Bucket] = lambda _kind, _name, section: Bucket(section),
     ) -> None:
         server = profile.server
+        self._about = _about(profile)
         self._now = now
         self._refusals = telemetry.refusals
         self._told: dict[Reason, float] = {}
@@ -97,6 +102,7 @@ class Admission:
             self._known[self._hash(section.token.encode())] = known
         self._limit = server.rate_limit
         self._addresses = AddressBuckets(server.rate_limit, make=bucket) if server.rate_limit is not None else None
+        self._proxies = Proxies(server.trusted_proxies) if server.trusted_proxies else None
         realm = f'Bearer realm="{_quotable(server.name)}"'
         self._no_token = _refusal("no_token", realm)
         self._unknown = _refusal("unknown_token", f'{realm}, error="invalid_token"')
@@ -107,14 +113,23 @@ class Admission:
         """Whether there is anything to check; it does not change."""
         return self._authenticates or self._addresses is not None
 
-    def admit(self, authorizations: Sequence[bytes], address: str) -> Client | Refusal:
+    def admits_by(self, profile: Profile) -> bool:
+        """Whether it decides as one of `profile` would: then it can go on, with what its buckets have left."""
+        return _about(profile) == self._about
+
+    def admit(self, authorizations: Sequence[bytes], address: str, forwarded: Sequence[bytes] = ()) -> Client | Refusal:
         """Who asks, or the answer that refuses it; each call counts as one request.
 
-        `authorizations` are the values of all Authorization headers, as they were sent; `address` is the peer's IP
-        address without its port, or anything else where there is none. Takes a microsecond or two.
+        `authorizations` are the values of all Authorization headers, as they were sent, and `forwarded` those of
+        X-Forwarded-For; `address` is the peer's IP address without its port, or "" where there is none. Takes a
+        microsecond or two.
 
         Sources: RFC 6750, sections 2.1 and 3; RFC 6585, section 4 (429); RFC 9110, section 10.2.3 (Retry-After).
         """
+        if len(authorizations) == 1 and secrets.compare_digest(authorizations[0], OWN_CREDENTIAL):
+            return ANYONE
+        if self._proxies is not None:
+            address = self._proxies.client_of(address, forwarded)
         if not self._authenticates:
             if self._addresses is None or self._limit is None:
                 return ANYONE
@@ -173,6 +188,11 @@ _SENTENCES: dict[Reason, tuple[int, str]] = {
     "unknown_token": (401, "No client has this token (clients)\n"),
     "several_tokens": (400, "One Authorization header says who asks, and there are several (server.authentication)\n"),
 }
+
+
+def _about(profile: Profile) -> tuple[object, ...]:
+    server = profile.server
+    return server.authentication, server.rate_limit, server.name, server.trusted_proxies, profile.clients
 
 
 def _refusal(reason: Reason, challenge: str) -> Refusal:

@@ -32,8 +32,9 @@ class AdmissionCheck:
             await self._app(scope, receive, send)
             return
         authorizations = [value for name, value in scope["headers"] if name == b"authorization"]
+        forwarded = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
         peer = scope["client"]
-        admitted = self._admission.admit(authorizations, peer[0] if peer else "")
+        admitted = self._admission.admit(authorizations, peer[0] if peer else "", forwarded)
         if isinstance(admitted, Refusal):
             ended = await _ended(receive)
             told = [] if ended or scope["http_version"] == "2" else [(b"connection", b"close")]

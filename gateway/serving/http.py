@@ -1,160 +1,179 @@
-"""MCP over streamable HTTP and the admin site, under hypercorn's Trio worker."""
+"""MCP over streamable HTTP and the admin site: what stands on the sockets, and what a reload changes of it."""
 
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 import trio
 from hypercorn.config import Config
-from hypercorn.trio import serve
-from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
-from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from hypercorn.typing import ASGIFramework
 
 from gateway.assembly import Gateway
+from gateway.assembly.running import Commit, Running
 from gateway.profile.profile import Profile
 from gateway.profile.upstreams.policies import Politeness
 from gateway.profile.upstreams.search import SearchUpstream
 from gateway.serving.admin.site import build_site
 from gateway.serving.admission import Admission
 from gateway.serving.admission_check import AdmissionCheck
+from gateway.serving.at_path import at_path
 from gateway.serving.direct.answers import Answers
 from gateway.serving.direct.asking import AskSdk
+from gateway.serving.endpoint import Endpoint
 from gateway.serving.front.connection import Handling
 from gateway.serving.front.front import Front
 from gateway.serving.front.handover import Hypercorn
 from gateway.serving.front.head import Heads
-from gateway.serving.hosts import HostCheck, answer
-from gateway.serving.mcp_server import build_server
-from gateway.serving.notify import Notifier
-from gateway.serving.sessions import SessionGuard, end_sessions
-from gateway.serving.sockets import address_of, bind, bind_paths, path_of, remove_path
-from gateway.serving.spans import within_traces
-from gateway.telemetry.tracing import tracing
+from gateway.serving.hosts import HostCheck
+from gateway.serving.hypercorn_site import HypercornSite
+from gateway.serving.listening import Listening, listen
+from gateway.serving.reloading import Reloader
+from gateway.serving.switch import Switch
+from gateway.serving.systemd.passed import Passed
 
 _REFUSED_LINGERS = 5.0
 """Seconds after which hypercorn closes a connection on which nothing is asked."""
 
 
 @dataclass(frozen=True, slots=True)
-class Listening:
-    """Where a gateway listens: addresses with their real ports, and its sockets."""
+class _Stage:
+    """What stands between the sockets and one gateway."""
 
-    mcp: Sequence[socket.socket]
-    admin: Sequence[socket.socket]
-
-    @property
-    def mcp_addresses(self) -> list[str]:
-        """Of MCP."""
-        return [address_of(sock) for sock in self.mcp]
-
-    @property
-    def admin_addresses(self) -> list[str]:
-        """Of the admin site; empty where there is none."""
-        return [address_of(sock) for sock in self.admin]
+    endpoint: Endpoint
+    admission: Admission
+    handling: Handling
+    mcp: ASGIFramework
+    site: ASGIFramework
+    config: Config
 
 
-def listen(gateway: Gateway) -> Listening:
-    """Bind what the profile says; raises StartError."""
-    profile = gateway.profile
-    section = profile.server
-    mcp = bind("server.bind", section.bind)
-    try:
-        mcp += bind_paths("server.sockets", section.sockets, int(section.socket_mode, 8))
-        return Listening(mcp, bind("admin.bind", profile.admin.bind) if profile.admin.enabled else [])
-    except BaseException:
-        for sock in mcp:
-            sock.close()
-        raise
+class HttpServing:
+    """Serves a gateway, and those that take its place, on their sockets. `run` is the service.
 
+    Set `stop` to end it: /readyz says so at once, while all is served for another `server.drain_delay`. Then requests
+    under way get at most `server.drain_timeout` to finish. Sockets that were `passed` are not opened by it.
+    """
 
-async def serve_http(
-    gateway: Gateway,
-    listening: Listening,
-    stop: trio.Event,
-    *,
-    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    """Serve until `stop` is set, then let the requests under way finish for at most `server.drain_timeout`."""
-    section = gateway.profile.server
-    notifier = Notifier(gateway.changes, gateway.catalogue)
-    manager = StreamableHTTPSessionManager(
-        build_server(gateway, notifier, remembers=section.sessions),
-        json_response=section.response == "json",
-        stateless=not section.sessions,
-        session_idle_timeout=section.session_timeout,
-        max_sessions=section.max_sessions,
-        max_request_body_size=section.max_body_size,
-    )
-    mcp = cast("ASGIFramework", manager.asgi_app)
-    if tracing():
-        mcp = within_traces(mcp)
-    if section.sessions:
-        mcp = cast("ASGIFramework", SessionGuard(mcp, stop, section.connections.body_timeout))
-    admission = Admission(gateway.profile, gateway.watching.telemetry, bucket=gateway.bucket)
-    site_of_mcp = _at(section.path, mcp, streams=section.sessions)
-    endpoint = HostCheck(
-        cast("ASGIFramework", AdmissionCheck(site_of_mcp, admission)) if admission.needed else site_of_mcp,
-        listening.mcp_addresses,
-        section.allowed_hosts,
-        section.allowed_origins,
-    )
-    heads = Heads(section, lambda headers: endpoint.refusal(headers) is None)
-    answers = Answers(gateway, AskSdk(manager.asgi_app, section.path))
-    front = Front(
-        Handling(section, heads, admission, answers),
-        Hypercorn(cast("ASGIFramework", endpoint), _config(gateway.profile)),
-        gateway.watching.telemetry.connections,
-    )
-    site = HostCheck(
-        build_site(gateway, stop),
-        listening.admin_addresses,
-        gateway.profile.admin.allowed_hosts,
-        section="admin",
-        own_pages_only=True,
-    )
-    paths = [path for sock in listening.mcp if (path := path_of(sock)) is not None]
-    drained = trio.Event()  # the admin site outlives MCP, so that a probe is told that the gateway drains
+    def __init__(
+        self,
+        running: Running,
+        listening: Listening,
+        stop: trio.Event,
+        reloader: Reloader,
+        passed: Sequence[Passed] = (),
+    ) -> None:
+        self.listening = listening
+        self._passed = passed
+        self._closing = trio.Event()
+        self._running = running
+        self._stop = stop
+        self._reloader = reloader
+        self._drained = trio.Event()
+        """The admin site outlives MCP, so that a probe is told that the gateway drains."""
+        gateway = running.gateway
+        self._stage = stage = self._build(gateway, listening, None)
+        self._mcp, self._admin = Switch(stage.mcp), Switch(stage.site)
+        hypercorn = Hypercorn(cast("ASGIFramework", self._mcp), stage.config)
+        self._front: Front | None = None
+        if gateway.profile.server.front:
+            self._front = Front(stage.handling, hypercorn, gateway.watching.telemetry.connections)
+        self._mcp_site = HypercornSite(self._mcp, _config(gateway.profile), self._closing)
+        self._admin_site = HypercornSite(self._admin, _config(gateway.profile), self._drained)
+        self._endpoints: trio.Nursery
 
-    async def serve_mcp(*, task_status: trio.TaskStatus[Any]) -> None:
-        if section.front:
-            await front.serve(listening.mcp, stop, task_status=task_status)
-        else:
-            await _serve_sockets(endpoint, listening.mcp, gateway.profile, stop, task_status=task_status)
-        drained.set()
-
-    async with manager.run():
-        async with trio.open_nursery() as nursery:
-            if listening.admin:
-                await nursery.start(_serve_sockets, site, listening.admin, gateway.profile, drained)
-            await nursery.start(serve_mcp)
-            async with trio.open_nursery() as notifying:
-                await notifying.start(notifier.run)
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until `stop` is set, and what was said of the end has been done."""
+        async with trio.open_nursery() as self._endpoints:
+            await self._endpoints.start(self._stage.endpoint.run)
+            async with trio.open_nursery() as sites:
+                await sites.start(self._admin_site.run, list(self.listening.admin.values()))
+                await sites.start(self._serve_mcp)
+                self._running.prepare = self._prepare
                 task_status.started()
-                await stop.wait()
-                for path in paths:  # now and not in the end: the next process may listen there by then
-                    remove_path(path)
-                notifier.close()
-                notifying.cancel_scope.cancel()
-        await end_sessions(manager)
+                await self._stop.wait()
+                await trio.sleep(self._running.gateway.profile.server.drain_delay)
+                self._closing.set()
+                # Now and not in the end: the next process may listen there by then.
+                self.listening.remove_paths()
+                self._stage.endpoint.end_streams()
+            self._stage.endpoint.end()
+        for sock in self.listening.without(None):
+            sock.close()
 
+    async def _serve_mcp(self, *, task_status: trio.TaskStatus[None]) -> None:
+        sockets = list(self.listening.mcp.values())
+        if self._front is not None:
+            await self._front.serve(sockets, self._closing, task_status=task_status)
+        else:
+            await self._mcp_site.run(sockets, task_status=task_status)
+        self._drained.set()
 
-async def _serve_sockets(
-    app: HostCheck,
-    sockets: Sequence[socket.socket],
-    profile: Profile,
-    stop: trio.Event,
-    *,
-    task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    config = _config(profile)
-    config.bind = [f"fd://{sock.detach()}" for sock in sockets]
-    run = partial(serve, cast("ASGIFramework", app), config, shutdown_trigger=stop.wait, mode="asgi")
-    await run(task_status=task_status)
+    async def _prepare(self, gateway: Gateway) -> Commit:
+        """Bind and build what another gateway needs beside what is there; raises StartError."""
+        before = self._stage
+        listening = listen(gateway.profile, self._passed, self.listening)
+        try:
+            stage = self._build(gateway, listening, before)
+            if stage.endpoint is not before.endpoint:
+                await self._endpoints.start(stage.endpoint.run)
+        except BaseException:
+            listening.remove_paths(self.listening)
+            for sock in listening.without(self.listening):
+                sock.close()
+            raise
+        return partial(self._take_over, gateway, stage, listening)
+
+    def _take_over(self, gateway: Gateway, stage: _Stage, listening: Listening) -> None:
+        before, left, self._stage, self.listening = self._stage, self.listening, stage, listening
+        if stage.endpoint is before.endpoint:
+            stage.endpoint.use(gateway)
+        else:
+            before.endpoint.end()
+        self._mcp.app, self._admin.app = stage.mcp, stage.site
+        if self._closing.is_set():  # nobody listens any more, and what is there now is the last
+            return
+        mcp, admin = list(listening.mcp.values()), list(listening.admin.values())
+        if self._front is not None:
+            self._front.hypercorn.config = stage.config
+            self._front.use(stage.handling)
+            self._front.listen(mcp)
+        elif mcp != list(left.mcp.values()):
+            self._mcp_site.config = _config(gateway.profile)
+            self._mcp_site.listen(mcp)
+        if admin != list(left.admin.values()):
+            self._admin_site.config = _config(gateway.profile)
+            self._admin_site.listen(admin)
+        left.remove_paths(listening)
+        for sock in left.without(listening):
+            sock.close()
+
+    def _build(self, gateway: Gateway, listening: Listening, before: _Stage | None) -> _Stage:
+        profile = gateway.profile
+        section = profile.server
+        endpoint = before.endpoint if before is not None and before.endpoint.serves(gateway) else None
+        endpoint = endpoint or Endpoint(gateway, self._closing)
+        admission = before.admission if before is not None and before.admission.admits_by(profile) else None
+        admission = admission or Admission(profile, gateway.watching.telemetry, bucket=gateway.bucket)
+        mcp = at_path(section.path, cast("ASGIFramework", endpoint), streams=section.sessions)
+        if admission.needed:
+            mcp = cast("ASGIFramework", AdmissionCheck(mcp, admission))
+        checked = HostCheck(mcp, listening.mcp_addresses, section.allowed_hosts, section.allowed_origins)
+        heads = Heads(section, lambda headers: checked.refusal(headers) is None)
+        answers = Answers(gateway, AskSdk(endpoint.asgi_app, section.path))
+        site = HostCheck(
+            build_site(gateway, self._stop, self._reloader),
+            listening.admin_addresses,
+            profile.admin.allowed_hosts,
+            section="admin",
+            own_pages_only=True,
+        )
+        handling = Handling(section, heads, admission, answers)
+        app, admin = cast("ASGIFramework", checked), cast("ASGIFramework", site)
+        return _Stage(endpoint, admission, handling, app, admin, _config(profile))
 
 
 def _config(profile: Profile) -> Config:
@@ -178,49 +197,3 @@ def _config(profile: Profile) -> Config:
     config.errorlog = logging.getLogger("hypercorn.error")
     config.accesslog = None
     return config
-
-
-def _at(path: str, app: ASGIFramework, *, streams: bool) -> ASGIFramework:
-    """`app` at one path; anything else is not found, and a GET only where there are `streams` of sessions."""
-
-    async def dispatch(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        match scope["type"]:
-            case "http" if scope["path"] == path and scope["method"] == "GET" and not streams:
-                # The SDK would open a stream on which a server without sessions never has anything to say, and which
-                # every stop would wait for. The answer for servers that offer none: MCP 2025-11-25, "Listening".
-                await answer(send, 405, b"There is no event stream here: POST requests\n", (b"allow", b"POST"))
-            case "http" if scope["path"] == path:
-                await app(scope, receive, _to_the_end(send))
-            case "http":
-                await answer(send, 404, f"Not found; MCP is served at {path}\n".encode())
-            case "lifespan":
-                await _lifespan(receive, send)
-            case "websocket":
-                await send({"type": "websocket.close", "code": 1000, "reason": "no websockets here"})
-
-    return cast("ASGIFramework", dispatch)
-
-
-def _to_the_end(send: ASGISendCallable) -> ASGISendCallable:
-    """`send`, which can't be cancelled at the end of an answer.
-
-    Hypercorn tells the application then that the client is gone, and the SDK cancels what it streams at that: within
-    its last `send`, which would leave the connection open and never taken for idle, also in a drain.
-    """
-
-    async def sending(event: ASGISendEvent) -> None:
-        # Starlette leaves `more_body` out where it is false, as ASGI allows.
-        with trio.CancelScope(shield=event["type"] == "http.response.body" and not event.get("more_body")):
-            await send(event)
-
-    return sending
-
-
-async def _lifespan(receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-    while True:
-        match (await receive())["type"]:
-            case "lifespan.startup":
-                await send({"type": "lifespan.startup.complete"})
-            case "lifespan.shutdown":
-                await send({"type": "lifespan.shutdown.complete"})
-                return

@@ -29,25 +29,25 @@ from gateway.serving.spans import RequestSpans
 Context = ServerRequestContext[Any, Any]
 
 
-def build_server(gateway: Gateway, notifier: Notifier, *, remembers: bool) -> Server[Any]:
+def build_server(gateway: Gateway, notifier: Notifier, *, remembers: bool) -> GatewayServer:
     """A server of all that the catalogue of `gateway` offers; clients can listen for what `notifier` tells.
 
     It `remembers` clients of the handshake era where each has a connection or a session: they are told, too.
     """
     section, catalogue = gateway.profile.server, gateway.catalogue
-    server = _Server(
+    handlers = _Handlers(gateway)
+    server = GatewayServer(
         section.name,
         version=__version__,
         title=section.title or None,
         instructions=section.instructions or None,
         on_subscriptions_listen=notifier.listen,
-        get_tool_input_schema=catalogue.input_schema,
+        get_tool_input_schema=handlers.input_schema,
     )
-    server.middleware[:] = [RequestSpans(catalogue.labels)]
+    server.handlers, server.notifier = handlers, notifier
     if remembers:
         notifier.remember_clients(server)
         server.told = _told(gateway)
-    handlers = _Handlers(gateway)
     add = server.add_request_handler
     for method, (kind, _) in LISTS.items():
         if catalogue.offers("resources" if kind == "templates" else kind):
@@ -61,13 +61,29 @@ def build_server(gateway: Gateway, notifier: Notifier, *, remembers: bool) -> Se
         add("completion/complete", types.CompleteRequestParams, handlers.complete)
     if catalogue.federation.servers:
         add("logging/setLevel", types.SetLevelRequestParams, handlers.set_log_level)
+    server.use(gateway)
     return server
 
 
-class _Server(Server[Any]):
+def identity_of(gateway: Gateway) -> tuple[object, ...]:
+    """What a server has told its clients of itself: one that was built can go on as long as this is the same."""
+    section, catalogue = gateway.profile.server, gateway.catalogue
+    offered = (catalogue.offers("resources"), catalogue.offers("prompts"), catalogue.completes)
+    return section.name, section.title, section.instructions, offered, bool(catalogue.federation.servers)
+
+
+class GatewayServer(Server[Any]):
     """Says in the handshake what its clients are told of, also where the SDK asks for the options itself."""
 
     told = NotificationOptions()
+    handlers: _Handlers
+    notifier: Notifier
+
+    def use(self, gateway: Gateway) -> None:
+        """Answer for another gateway from now on, whose identity is the same."""
+        self.middleware[:] = [RequestSpans(gateway.catalogue.labels)]
+        self.handlers.use(gateway)
+        self.notifier.use(gateway.catalogue)
 
     def create_initialization_options(
         self,
@@ -93,9 +109,18 @@ class _Handlers:
     """One method for each request; every answer is the catalogue's."""
 
     def __init__(self, gateway: Gateway) -> None:
+        self.use(gateway)
+
+    def use(self, gateway: Gateway) -> None:
+        """Answer for another gateway from now on; what is under way goes on with the one that it began with."""
         self._catalogue = gateway.catalogue
         self._requests = gateway.watching.requests
         self._listings = Listings(gateway.catalogue, gateway.profile.server.list_ttl)
+        self._users = gateway.users
+
+    def input_schema(self, name: str) -> Mapping[str, Any] | None:
+        """The JSON Schema of a tool's arguments; None where there is no such tool."""
+        return self._catalogue.input_schema(name)
 
     async def lists(self, context: Context, params: types.PaginatedRequestParams) -> dict[str, Any]:
         """tools/list and the other lists."""
@@ -106,7 +131,7 @@ class _Handlers:
         """tools/call."""
         asking = self._asking(context)
         name, strategy = self._catalogue.labels.tool(params.name)
-        with _Translated(), self._requests.watching("tool", name, strategy=strategy) as ending:
+        with self._users, _Translated(), self._requests.watching("tool", name, strategy=strategy) as ending:
             result = await self._catalogue.call(
                 params.name,
                 params.arguments,
@@ -156,7 +181,7 @@ class _Handlers:
         return Asking(_caller(context.request), channel, sent.get("_meta") or {}, answers)
 
     async def _complete(self, kind: str, name: str, making: Awaitable[Mapping[str, Any]]) -> dict[str, Any]:
-        with _Translated(), self._requests.watching(kind, name):
+        with self._users, _Translated(), self._requests.watching(kind, name):
             return {"resultType": "complete", **await making}
 
 

@@ -57,6 +57,10 @@ class Notifier:
         """What listen streams have subscribed to, and how many of them."""
         self._handler = ListenHandler(self._bus)
 
+    def use(self, catalogue: Catalogue) -> None:
+        """Read another catalogue from now on, which offers the same kinds of things."""
+        self._resources = catalogue.resources
+
     def remember_clients(self, server: Server[Any]) -> None:
         """Keep clients that complete the handshake until they end, where they are connected or have sessions."""
 

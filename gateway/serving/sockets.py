@@ -43,11 +43,6 @@ def bind_paths(key: str, paths: Sequence[str], mode: int) -> list[socket.socket]
     return bound
 
 
-def path_of(sock: socket.socket) -> str | None:
-    """The path of a Unix socket; None for any other."""
-    return str(sock.getsockname()) if sock.family == socket.AF_UNIX else None
-
-
 def remove_path(path: str) -> None:
     """Remove what a Unix socket has left in the file system, if it is still there."""
     with suppress(OSError):
@@ -57,7 +52,8 @@ def remove_path(path: str) -> None:
 def address_of(sock: socket.socket) -> str:
     """The address that a socket is bound to, with the port that it really has; of a Unix socket `unix:PATH`."""
     if sock.family == socket.AF_UNIX:
-        return f"unix:{sock.getsockname()}"
+        name = sock.getsockname()
+        return f"unix:@{name[1:].decode()}" if isinstance(name, bytes) else f"unix:{name}"  # abstract ones are bytes
     host, port = sock.getsockname()[:2]
     return f"[{host}]:{port}" if sock.family == socket.AF_INET6 else f"{host}:{port}"
 

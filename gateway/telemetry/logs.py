@@ -22,10 +22,12 @@ _QUIET = (
     "trio-asyncio",
     "quart.app",
     "quart.serving",
+    "watchfiles",
 )
 """Libraries that log through the standard library; their warnings are ours to pass on, their chatter is not."""
 _SILENT = ("mcp.client", "coredis")
 """What it logs with a traceback is told to who asked, as a sentence."""
+_SESSIONS = "mcp.server.streamable_http"
 
 
 def set_up_logging(
@@ -66,6 +68,13 @@ def set_up_logging(
         logging.getLogger(name).setLevel(max(logging.WARNING, _LEVELS[level]))
     for name in _SILENT:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    logging.getLogger(_SESSIONS).addFilter(_no_ended_session)
+
+
+def _no_ended_session(record: logging.LogRecord) -> bool:
+    """Whether it is anything but a session that its client has ended while something else of it was on its way."""
+    error = record.exc_info[1] if record.exc_info else None
+    return type(error).__name__ != "ClosedResourceError"
 
 
 def _strip(logger: Any, name: str, event: EventDict) -> EventDict:

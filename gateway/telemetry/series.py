@@ -169,6 +169,10 @@ class Series:
         """Oldest first."""
         return iter(self._samples)
 
+    def keep(self, history: float) -> None:
+        """Keep the samples of so many seconds from now on."""
+        self._history = history
+
     def add(self, sample: Sample) -> None:
         """Keep one more, and forget what is too old."""
         self._samples.append(sample)

@@ -77,8 +77,8 @@ class DiskTier:
     def __init__(self, section: DiskSection, clock: Clock, pool_size: int, *, existing: bool = False) -> None:
         self.clock = clock
         path = Path(section.path).expanduser().absolute()
-        codec = Codec(section.compression_threshold, section.compression_gain, pool_size)
-        self._store = Store(path, codec, ttl=section.ttl, max_size=section.max_size)
+        self._packing = section.compression_threshold, section.compression_gain, pool_size
+        self._store = Store(path, Codec(*self._packing), ttl=section.ttl, max_size=section.max_size)
         self.file = DiskFile(self._store, clock, existing=existing, keep_damaged=section.keep_damaged)
         self._queue = JobQueue()
         self._untidy = trio.Event()
@@ -107,6 +107,20 @@ class DiskTier:
             given_up=self._queue.given_up,
             full=store.room.full,
         )
+
+    def adjust(self, section: DiskSection, pool_size: int) -> None:
+        """Take the limits of another section of the same path while in use; the janitor sees to what is too much."""
+        store = self._store
+        if (section.compression_threshold, section.compression_gain, pool_size) != self._packing:
+            store.codec = Codec(section.compression_threshold, section.compression_gain, pool_size)
+            self._packing = section.compression_threshold, section.compression_gain, pool_size
+        self.file.keep_damaged = section.keep_damaged
+        store.ttl = section.ttl
+        if self._watched is None or not section.curve:
+            self._watched = WatchedDisk(section.max_size) if section.curve else None
+        elif store.max_size != section.max_size:
+            self._watched.resize(section.max_size)
+        store.max_size = section.max_size
 
     async def get(self, key: str) -> Entry | None:
         """The entry of `key`, fresh or stale; None also for a damaged one, which is deleted and counted."""

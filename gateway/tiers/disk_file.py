@@ -37,7 +37,7 @@ class DiskFile:
         self._store = store
         self._clock = clock
         self._existing = existing
-        self._keep_damaged = keep_damaged
+        self.keep_damaged = keep_damaged
         self._worker: Worker | None = None
         self._damage: str | None = None
         self._reopen_at = float("-inf")
@@ -83,7 +83,7 @@ class DiskFile:
         """Set the file aside and work on `new`, which takes its place. Raises TierError."""
         await self.close()
         try:
-            await trio.to_thread.run_sync(replace, self.path, new, self._keep_damaged)
+            await trio.to_thread.run_sync(replace, self.path, new, self.keep_damaged)
         except OSError as error:
             raise TierError(f"can't replace {self.path}: {error.strerror or error}") from error
         finally:
@@ -107,7 +107,7 @@ class DiskFile:
         await worker.end()
         self._store.move.close()
         if not (trusted or self._existing):
-            await trio.to_thread.run_sync(set_aside, self.path, self._keep_damaged)
+            await trio.to_thread.run_sync(set_aside, self.path, self.keep_damaged)
 
     def _connect(self, now: float) -> sqlite3.Connection:
         """A connection that the store works on; a file that opens, and that it then can't read, is set aside, too."""
@@ -123,7 +123,7 @@ class DiskFile:
         return connection
 
     def _open_file(self, now: float, damage: str | None) -> tuple[sqlite3.Connection, PurgeLog]:
-        return open_file(self._store.path, now, existing=self._existing, damage=damage, keep_damaged=self._keep_damaged)
+        return open_file(self._store.path, now, existing=self._existing, damage=damage, keep_damaged=self.keep_damaged)
 
     async def _attempt(self, kind: Kind, jobs: Sequence[Job], *, again: bool) -> None:
         try:

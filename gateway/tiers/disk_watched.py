@@ -28,6 +28,10 @@ class WatchedDisk:
         self._meter = TierMeter()
         self.recorder = Recorder(_order, self._meter, _UNLIMITED, max_size, fill=_FULL)
 
+    def resize(self, max_size: int) -> None:
+        """The tier has another limit from now on."""
+        self.recorder.resize(max_size, _UNLIMITED)
+
     def read(self, key: str, entry: Entry | None, size: int, now: float) -> None:
         """Note that `key` was asked for, and what there was."""
         if entry is None or now >= entry.usable_until:

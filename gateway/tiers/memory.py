@@ -196,6 +196,12 @@ class MemoryTier:
             self._remove(slot)
         return len(least)
 
+    def adjust(self, section: MemorySection) -> None:
+        """Take the limits of another section while in use; the algorithm stays."""
+        self._ttl = section.ttl
+        if (self._max_size, self._max_items) != (section.max_size, section.max_items):
+            self.resize(section.max_size, section.max_items)
+
     def resize(self, max_size: int, max_items: int) -> None:
         """Take new limits while in use; what has no room any more is given up now."""
         self._max_size, self._max_items = max_size, max_items

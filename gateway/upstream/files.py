@@ -38,7 +38,7 @@ class FilesDocuments:
         self.name = name
         root = Path(section.root).expanduser().absolute()
         self.policies = ()
-        self.identity = hashlib.blake2b(orjson.dumps([section.type, str(root)]), digest_size=8).hexdigest()
+        self.identity = identity_of(section)
         self._section = section
         self._folder = Folder(name, root, max_size=section.max_size, max_files=section.max_files)
         self._include = [Glob(pattern) for pattern in section.include]
@@ -107,3 +107,9 @@ def _time(nanoseconds: int) -> str:
     seconds, fraction = divmod(nanoseconds, 10**9)
     whole = datetime.fromtimestamp(seconds, UTC).isoformat().removesuffix("+00:00")
     return f"{whole}.{fraction:09d}Z" if fraction else f"{whole}Z"
+
+
+def identity_of(section: FilesUpstream) -> str:
+    """A short hash of what decides which document a `Wanted` means: the folder."""
+    root = Path(section.root).expanduser().absolute()
+    return hashlib.blake2b(orjson.dumps([section.type, str(root)]), digest_size=8).hexdigest()

@@ -51,7 +51,7 @@ class NpmPackage:
         flights: SingleFlight[Package],
     ) -> None:
         self.name = name
-        self.identity = _identity(section)
+        self.identity = identity_of(section)
         self.policies = (registry_client.policies, cdn_client.policies)
         self._section = section
         self._registry_client = registry_client
@@ -261,7 +261,7 @@ def _verified_and_unpacked(packed: bytes, dist: Dist, unpacking: Unpacking) -> P
     return unpack(packed, unpacking)
 
 
-def _identity(section: NpmUpstream) -> str:
+def identity_of(section: NpmUpstream) -> str:
     """A short hash of what decides which document a `Wanted` means: the package, and a registry that is named here."""
     parts = [section.type, section.package, section.registry or ""]
     return hashlib.blake2b(orjson.dumps(parts), digest_size=8).hexdigest()

@@ -20,8 +20,12 @@ class Subscription:
         self._upstreams.add(upstream)
         self._changed.set()
 
+    def add_nothing(self) -> None:
+        """Something changed, and it was no upstream."""
+        self._changed.set()
+
     async def wait_changed(self) -> frozenset[str]:
-        """The upstreams of which something changed since the last time; waits for the first one."""
+        """The upstreams of which something changed since the last time; waits for the first change."""
         await self._changed.wait()
         changed = frozenset(self._upstreams)
         self._upstreams.clear()
@@ -39,6 +43,11 @@ class Changes:
         """Something of this upstream changed: a release, a file, what a server offers."""
         for subscriber in self._subscribers:
             subscriber.add(upstream)
+
+    def announce_lists(self) -> None:
+        """What is offered may be another selection now, or described in other words."""
+        for subscriber in self._subscribers:
+            subscriber.add_nothing()
 
     @contextmanager
     def subscribe(self) -> Iterator[Subscription]:

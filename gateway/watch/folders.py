@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 
 import structlog
 import trio
@@ -19,14 +19,21 @@ FILES = Wanted("")
 class FolderWatch:
     """Lists the files of one upstream every `interval` seconds; calls `changed` when the list is another one.
 
-    The list tells names, sizes and times. The first look only learns it.
+    The list tells names, sizes and times. The first look only learns it. `seen` has what a watch before this one saw,
+    by the upstream.
     """
 
-    def __init__(self, upstream: Upstream, interval: float, changed: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        interval: float,
+        changed: Callable[[str], Awaitable[None]],
+        seen: MutableMapping[str, bytes] | None = None,
+    ) -> None:
         self._upstream = upstream
         self._interval = interval
         self._changed = changed
-        self._files: bytes | None = None
+        self._seen = {} if seen is None else seen
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Look now and every interval, until cancelled. A folder that can't be read is looked into the next time."""
@@ -43,7 +50,8 @@ class FolderWatch:
     async def look(self) -> None:
         """List the files; raises UpstreamError when they can't be listed, TierError when a purge failed."""
         files = (await self._upstream.fetch(FILES)).body
-        if self._files is not None and files != self._files:
+        before = self._seen.get(self._upstream.name)
+        if before is not None and files != before:
             log.info("files changed", upstream=self._upstream.name)
             await self._changed(self._upstream.name)
-        self._files = files  # only now: what fails above is done at the next look
+        self._seen[self._upstream.name] = files  # only now: what fails above is done at the next look

@@ -68,6 +68,7 @@ class Gauges:
         disk: DiskTier | None,
         lower: Sequence[Metered],
         policies: Mapping[str, Sequence[Policies]],
+        started: float | None = None,
         shared: SharedTier | None = None,
     ) -> None:
         self._memory = memory
@@ -78,7 +79,7 @@ class Gauges:
         self._limits = {"memory": cache.memory.max_size, "disk": cache.disk.max_size}
         self._looking = trio.CapacityLimiter(1)
         """A file system that hangs holds one thread, not all of them."""
-        self._started = time.time()
+        self._started = time.time() if started is None else started
 
     @cached_property
     def _process(self) -> psutil.Process:

@@ -16,11 +16,14 @@ _LEAST_PAUSE = 1.0
 
 
 class Janitor:
-    """Cleans up every `interval` seconds, and when the disk tier asks for it, in bits of a few milliseconds."""
+    """Cleans up every `interval` seconds, and when the disk tier asks for it, in bits of a few milliseconds.
+
+    `interval` may be changed at any time.
+    """
 
     def __init__(self, disk: DiskTier, interval: float) -> None:
         self._disk = disk
-        self._interval = interval
+        self.interval = interval
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Clean up now and then every interval, until cancelled. A failing disk is tried again the next time."""
@@ -32,8 +35,8 @@ class Janitor:
                 log.warning("cleanup failed", tier=self._disk.name, error=str(error))
             else:
                 log.debug("cleaned up", tier=self._disk.name, done=done)
-            await trio.sleep(min(_LEAST_PAUSE, self._interval))
-            with trio.move_on_after(max(0.0, self._interval - _LEAST_PAUSE)):
+            await trio.sleep(min(_LEAST_PAUSE, self.interval))
+            with trio.move_on_after(max(0.0, self.interval - _LEAST_PAUSE)):
                 await self._disk.wait_untidy()
 
     async def clean_up(self) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 
 import structlog
 import trio
@@ -17,18 +17,28 @@ log = structlog.get_logger(__name__)
 class VersionWatch:
     """Asks one upstream for its `latest` every `interval` seconds; calls `changed` when it is another one.
 
-    The first look only learns what the latest is: what is kept from before the start expires by its strategy.
+    The first look only learns what the latest is: what is kept from before the start expires by its strategy. `seen`
+    has what a watch before this one saw, by the upstream.
     """
 
     def __init__(
-        self, documents: Documents, upstream: str, interval: float, changed: Callable[[str, str, str], Awaitable[None]]
+        self,
+        documents: Documents,
+        upstream: str,
+        interval: float,
+        changed: Callable[[str, str, str], Awaitable[None]],
+        seen: MutableMapping[str, str] | None = None,
     ) -> None:
         self._documents = documents
         self._upstream = upstream
         self._interval = interval
         self._changed = changed
-        self.latest: str | None = None
+        self._seen = {} if seen is None else seen
+
+    @property
+    def latest(self) -> str | None:
         """The latest release, as far as it is known."""
+        return self._seen.get(self._upstream)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Look now and every interval, until cancelled. An upstream that does not answer is asked the next time."""
@@ -51,4 +61,4 @@ class VersionWatch:
         if before is not None and before != release.name:
             log.info("new release", upstream=self._upstream, before=before, latest=release.name)
             await self._changed(self._upstream, before, release.name)
-        self.latest = release.name  # only now: what fails above is done at the next look
+        self._seen[self._upstream] = release.name  # only now: what fails above is done at the next look

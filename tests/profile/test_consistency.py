@@ -75,6 +75,11 @@ TOOL = """
             "2:9: admin.bind[0]: warning: whoever reaches this address can purge the cache",
         ),
         (
+            "[server]\ndrain_delay = '5s'\n[admin]\nenabled = false",
+            "2:1: server.drain_delay: warning: a stop waits for load balancers to read /readyz, and there is no admin "
+            "site that has it",
+        ),
+        (
             "[server]\nready_after = 'warm'",
             "2:1: server.ready_after: warning: nothing is warmed on start, so there is nothing to wait for",
         ),

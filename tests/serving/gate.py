@@ -31,13 +31,15 @@ class Gate:
         limit: tuple[int, float] | None = None,
         clients: Mapping[str, Known] | None = None,
         name: str = "gateway",
+        trusted: tuple[str, ...] = (),
     ) -> None:
         known = {"alice": Known(token=ALICE), "bob": Known(token=BOB)} if clients is None else clients
         rate = RateLimit.model_construct(max=limit[0], window=limit[1]) if limit is not None else None
         self.now = 1000.0
         self.telemetry = Telemetry()
         self.profile = Profile(
-            server=Server(authentication=authentication, name=name, rate_limit=rate), clients=dict(known)
+            server=Server(authentication=authentication, name=name, rate_limit=rate, trusted_proxies=trusted),
+            clients=dict(known),
         )
         self.admission = Admission(self.profile, self.telemetry, lambda: self.now)
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ END = 30.0
 """Seconds for a process to end."""
 
 FREE_PORTS = ["--set", 'server.bind=["127.0.0.1:0"]', "--set", 'admin.bind=["127.0.0.1:0"]']
+
+NOTHING: Mapping[str, str] = {}
 
 NOWHERE = "http://127.0.0.1:9"
 """An address where nothing listens."""
@@ -87,12 +90,24 @@ async def run(folder: Path, *arguments: str, stdin: bytes = b"", registry: str =
 class Gateway:
     """A gateway that runs. What it writes to stderr is collected; it is killed if it is still there at the end."""
 
-    def __init__(self, folder: Path, *arguments: str, pipes: bool = False, registry: str = NOWHERE) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        pipes: bool = False,
+        registry: str = NOWHERE,
+        environ: Mapping[str, str] = NOTHING,
+        within: Sequence[str] = (),
+        program: Sequence[str] = (),
+        pass_fds: Sequence[int] = (),
+    ) -> None:
+        """`environ` comes on top; `within` is a command that runs the gateway, `program` what is run in its place."""
         pipe = subprocess.PIPE if pipes else subprocess.DEVNULL
         self.process = subprocess.Popen(
-            command(*arguments),
+            [*within, *(program or command()), *arguments],
             cwd=folder,
-            env=environment(folder, registry),
+            env={**environment(folder, registry), **environ},
+            pass_fds=pass_fds,
             stdin=pipe,
             stdout=pipe,
             stderr=subprocess.PIPE,
@@ -142,11 +157,11 @@ class Gateway:
     def port(self) -> int:
         return int(self.url.rpartition("/")[0].rpartition(":")[2])
 
-    def wait_for(self, text: str) -> None:
-        """Wait until a line on stderr holds `text`."""
+    def wait_for(self, text: str, times: int = 1) -> None:
+        """Wait until so many lines on stderr hold `text`."""
         deadline = time.monotonic() + START
         with self._more:
-            while not any(text in line for line in self._lines):
+            while sum(text in line for line in self._lines) < times:
                 assert self._reader.is_alive(), f"it ended first:\n{''.join(self._lines)}"
                 assert self._more.wait(deadline - time.monotonic()), f"not said in time: {text!r}\n{self._lines}"
 

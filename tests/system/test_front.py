@@ -394,6 +394,20 @@ def test_a_drain_ends_with_an_answer_that_was_being_written(folder: Path) -> Non
         assert slow.recv(1) == b""
 
 
+def test_a_drain_answers_who_has_just_connected(folder: Path) -> None:
+    """A client whose first request comes a moment after the end began is answered; who never asks is not waited for."""
+    with fronted(folder, "--set", 'server.drain_timeout="10m"', told=True) as gateway, connect(gateway) as idle:
+        with connect(gateway) as late:
+            ask(gateway, PING)  # and so both of them are accepted
+            gateway.process.terminate()
+            gateway.wait_for("stopping")
+            late.sendall(PING)
+            answer = read_answer(late, bytearray())
+            assert answer is not None
+            assert (answer.status, b"connection: close" in answer.headers) == (200, True)
+        assert idle.recv(1) == b""
+
+
 def test_a_drain_answers_what_was_sent(folder: Path) -> None:
     """At SIGTERM: idle connections are closed, a request that has begun is answered and is the last."""
     with fronted(folder, told=True) as gateway, connect(gateway) as idle, connect(gateway) as begun:

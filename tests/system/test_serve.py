@@ -125,3 +125,28 @@ async def test_five_hundred_first_calls(tmp_path: Path, registry: Registry) -> N
     assert good == [True] * 499
     assert registry.targets().count(registry.tarball_target(varlet.PACKAGE, "2.0.0")) == 1
     assert registry.targets().count(registry.packument_target(varlet.PACKAGE)) == 1
+
+
+PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+
+
+@pytest.mark.parametrize("front", ["true", "false"])
+async def test_a_load_balancer_gets_time_to_see_it(tmp_path: Path, front: str) -> None:
+    """After SIGTERM all is served, also on new connections, while /readyz says 503: for `server.drain_delay`."""
+    long = ("--set", "server.drain_delay=10m", "--set", f"server.front={front}")  # far longer than the test waits
+    with await trio.to_thread.run_sync(partial(Gateway.serving, tmp_path, *long)) as gateway:
+        gateway.process.send_signal(signal.SIGTERM)
+        await trio.to_thread.run_sync(gateway.wait_for, "stopping")
+        async with httpx2.AsyncClient(trust_env=False) as probe:
+            assert (await probe.get(f"{gateway.admin}/readyz")).status_code == 503
+        for _ in range(3):
+            async with httpx2.AsyncClient(trust_env=False, headers=ACCEPT) as client:
+                assert (await client.post(gateway.url, json=PING)).status_code == 200
+
+
+@pytest.mark.parametrize("front", ["true", "false"])
+def test_the_delay_ends(tmp_path: Path, front: str) -> None:
+    """Then it drains and ends as ever."""
+    short = ("--set", "server.drain_delay=300ms", "--set", f"server.front={front}")
+    with Gateway.serving(tmp_path, *short) as gateway:
+        assert gateway.stop(signal.SIGTERM) == 0

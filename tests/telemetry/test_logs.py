@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any, Literal
 
+import anyio
 import pytest
 import structlog
 
@@ -94,6 +95,18 @@ def test_what_is_told_to_who_asked_is_not_logged_too() -> None:
     out = logged("debug")
     logging.getLogger("mcp.client.streamable_http").exception("Error parsing SSE message")
     assert lines(out) == []
+
+
+def test_a_session_that_ended_is_no_error() -> None:
+    """The SDK logs a traceback when a client ends its session while something else of it is on its way."""
+    out = logged("info")
+    library = logging.getLogger("mcp.server.streamable_http")
+    for error in (anyio.ClosedResourceError(), ValueError("odd")):
+        try:
+            raise error
+        except Exception:
+            library.exception("Error handling POST request")
+    assert ["ValueError" in line["exception"] for line in lines(out)] == [True]
 
 
 @pytest.mark.parametrize("name", ["mcp.server.lowlevel", "httpx2", "hypercorn.error", "asyncio", "quart.serving"])

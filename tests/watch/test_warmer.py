@@ -55,11 +55,11 @@ path = "changed"
 async def running(rig: Rig, *, ahead: bool = True) -> AsyncIterator[Warmer]:
     """A warmer as the assembly starts it."""
     warmer = Warmer(rig.catalogue, rig.profile.warm, rig.clock)
-    rig.pipeline.listen(warmer.purged)
-    async with trio.open_nursery() as services:
-        await services.start(partial(warmer.run, ahead=ahead))
-        yield warmer
-        services.cancel_scope.cancel()
+    with rig.pipeline.listening(warmer.purged):
+        async with trio.open_nursery() as services:
+            await services.start(partial(warmer.run, ahead=ahead))
+            yield warmer
+            services.cancel_scope.cancel()
 
 
 async def test_every_combination_is_called(autojump_clock: trio.testing.MockClock, tmp_path: Path) -> None:

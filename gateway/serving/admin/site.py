@@ -23,11 +23,13 @@ from gateway.serving.admin.models import problem_of
 from gateway.serving.admin.overview import overview_routes
 from gateway.serving.admin.pages import page_routes
 from gateway.serving.admin.profiles import profile_routes
+from gateway.serving.admin.reload import reload_routes
 from gateway.serving.admin.transfer import AdminRequest, reading_steadily
+from gateway.serving.reloading import Reloader
 
 
-def build_site(gateway: Gateway, stop: trio.Event) -> ASGIFramework:
-    """The site of `gateway`; it is not ready any more once `stop` is set."""
+def build_site(gateway: Gateway, stop: trio.Event, reloader: Reloader | None = None) -> ASGIFramework:
+    """The site of `gateway`; it is not ready any more once `stop` is set. Without `reloader` it has but one profile."""
     site = QuartTrio("gateway.serving.admin")
     site.request_class = AdminRequest
     site.config["RESPONSE_TIMEOUT"] = None  # Quart's minute cuts off an answer that is still made: warming, an export
@@ -41,7 +43,8 @@ def build_site(gateway: Gateway, stop: trio.Event) -> ASGIFramework:
     )
     cast("DefaultJSONProvider", site.json).sort_keys = False  # tiers and tools come in an order that says something
     site.register_blueprint(cache_routes(gateway))
-    site.register_blueprint(metrics_routes(gateway.watching))
+    site.register_blueprint(metrics_routes(gateway.watching, reloader))
+    site.register_blueprint(reload_routes(reloader))
     site.register_blueprint(overview_routes(gateway, lambda: gateway.ready and not stop.is_set()))
     site.register_blueprint(alert_routes(gateway.watching.alerting))
     site.register_blueprint(chart_routes(gateway.watching))

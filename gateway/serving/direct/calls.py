@@ -25,7 +25,7 @@ from gateway.serving.direct.metas import Metas
 from gateway.serving.direct.wire import Wire
 from gateway.serving.failures import error_data
 from gateway.telemetry.tracing import span, tracing, within_context_of
-from gateway.tiers.memory import Slot
+from gateway.tiers.memory import MemoryTier, Slot
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +67,9 @@ class Calls:
             name: tool for name, tool in gateway.catalogue.tools.items() if not _mentions(tool.arguments.schema)
         }
         self._keys: dict[tuple[str, str, bytes], str] = {}
+        self._users = gateway.users
+        self._modern, self._handshake = object(), object()
+        """What the forms of the eras are kept by: those made before a reload are not as this profile has them."""
 
     def recognise(self, message: Message, envelope: Envelope) -> Call | None:
         """The call that `message` is; None where it is for the SDK."""
@@ -102,8 +105,9 @@ class Calls:
         if now >= slot.fresh_here_until or entry.stored_at > now + CLOCK_TOLERANCE:
             return None
         modern = envelope.modern
+        era = self._modern if modern else self._handshake
         forms = slot.made
-        kept = forms.get(modern) if type(forms) is dict else None
+        kept = forms.get(era) if type(forms) is dict else None
         form = kept or self._make(slot, tool, key, modern=modern)
         if form is None or now >= form.fresh_until:
             return None
@@ -114,18 +118,24 @@ class Calls:
         beginning = form.beginning(self._wire.id_bytes(call.id, modern=modern), now)
         reply = form.end.after(beginning, envelope.coding, self._threshold)
         if kept is None or form.size != size:  # last, since the tier may give up the entry for it
-            forms = {**forms, modern: form} if type(forms) is dict else {modern: form}
-            memory.attach(slot, forms, sum(each.size for each in forms.values()))
+            self._attach(memory, slot, era, form)
         self._requests.ended("tool", tool.name, tool.policy.name, "memory", "hit", perf_counter() - began)
         return reply
+
+    def _attach(self, memory: MemoryTier, slot: Slot, era: object, form: Form) -> None:
+        made = slot.made if type(slot.made) is dict else {}
+        forms = {each: made[each] for each in (self._modern, self._handshake) if each in made}
+        forms[era] = form
+        memory.attach(slot, forms, sum(each.size for each in forms.values()))
 
     async def answer(self, call: Call, envelope: Envelope) -> Reply:
         """The answer, whatever it takes. Cancelling stops the waiting; an answer to be kept is still made."""
         if not tracing():
-            return await self._answer(call, envelope)
+            with self._users:
+                return await self._answer(call, envelope)
         trace = {**envelope.trace, **call.meta}
         about = {"method": "tools/call", "name": call.tool.name}
-        with within_context_of(trace), span(f"tools/call {call.tool.name}", "server", **about):
+        with self._users, within_context_of(trace), span(f"tools/call {call.tool.name}", "server", **about):
             return await self._answer(call, envelope)
 
     async def _answer(self, call: Call, envelope: Envelope) -> Reply:

@@ -10,7 +10,7 @@ from typing import Protocol
 import trio
 
 from gateway.profile.serving import Server
-from gateway.serving.admission import ANYONE, Admission, Refusal
+from gateway.serving.admission import ANYONE, Admission, Client, Refusal
 from gateway.serving.direct.envelope import Envelope, Recognised, Reply
 from gateway.serving.front.head import Head, Heads, Probe
 from gateway.serving.front.replies import Date, refusal, refused, written
@@ -49,6 +49,12 @@ class Handling:
     date: Date = field(default_factory=Date)
 
 
+class Handles(Protocol):
+    """Whoever knows what requests are answered with at the moment."""
+
+    handling: Handling
+
+
 class HandedOver(Exception):
     """Hypercorn has to go on with the connection, from `read` on."""
 
@@ -58,32 +64,43 @@ class HandedOver(Exception):
 
 
 class Connection:
-    """Serves one socket. The deadlines are watched by `phase` and `since`; `draining` makes an answer the last."""
+    """Serves one socket. The deadlines are watched by `phase` and `since`; `draining` makes an answer the last.
+
+    A connection on which nothing was asked yet (`asked`) waits for its first request also when it drains: whoever has
+    just connected is about to send it, and knows nothing of the end.
+    """
 
     __slots__ = (
-        *("_admission", "_admits", "_answers", "_buffer", "_date", "_heads", "_section"),
-        *("draining", "peer", "phase", "since", "sock"),
+        *("_admission", "_admits", "_answers", "_buffer", "_date", "_handles", "_handling", "_heads", "_section"),
+        *("asked", "draining", "peer", "phase", "since", "sock"),
     )
 
-    def __init__(self, sock: socket.socket, peer: str, handling: Handling) -> None:
+    def __init__(self, sock: socket.socket, peer: str, handles: Handles) -> None:
         self.sock = sock
         self.peer = peer
         self.phase = Phase.IDLE
         self.since = trio.current_time()
         self.draining = False
+        self.asked = False
+        self._handles = handles
+        self._buffer = bytearray()
+        self._take_over(handles.handling)
+
+    def _take_over(self, handling: Handling) -> None:
+        self._handling = handling
         self._section = handling.section
         self._heads = handling.heads
         self._admission = handling.admission
         self._admits = handling.admission.needed
         self._answers = handling.answers
         self._date = handling.date
-        self._buffer = bytearray()
 
     async def serve(self) -> None:
         """Answer until the client goes, or is to be told so. Raises HandedOver, and OSError when the client is gone."""
-        left = self._section.connections.max_requests
-        while not self.draining or self.has_more:
+        answered = 0
+        while not self.draining or not self.asked or self.has_more:
             head = await self._head()
+            self.asked = True
             if head is None:
                 return
             if head.fault is not None:
@@ -94,11 +111,13 @@ class Connection:
             size = head.size + head.length
             if not await self._body(size):
                 return
-            left -= 1
+            answered += 1
             recognised = self._answers.recognise(bytes(memoryview(self._buffer)[head.size : size]), head.envelope)
             if recognised is None:
                 raise HandedOver(bytes(self._buffer))
-            client = self._admission.admit(head.authorizations, self.peer) if self._admits else ANYONE
+            client: Client | Refusal = ANYONE
+            if self._admits:
+                client = self._admission.admit(head.authorizations, self.peer, head.forwarded)
             if isinstance(client, Refusal):
                 reply: Reply | Refusal | None = client
             else:
@@ -106,7 +125,9 @@ class Connection:
             if reply is None:
                 raise HandedOver(bytes(self._buffer))
             del self._buffer[:size]
-            last = head.last or left <= 0 or (self.draining and not self.has_more)
+            last = (
+                head.last or answered >= self._section.connections.max_requests or (self.draining and not self.has_more)
+            )
             if isinstance(reply, Refusal):
                 await self._write(refused(reply, self._date(), last=last))
             else:
@@ -143,6 +164,8 @@ class Connection:
             if buffer.startswith(_FOREIGN):
                 raise HandedOver(bytes(buffer))
             end = buffer.find(b"\r\n\r\n", max(0, searched - 3))
+            if self._handles.handling is not self._handling:
+                self._take_over(self._handles.handling)
             if end >= 0 and end + 4 <= self._section.connections.max_header_size:
                 return self._heads.read(bytes(memoryview(buffer)[: end + 4]))
             if len(buffer) > self._section.connections.max_header_size:

@@ -10,6 +10,7 @@ from contextlib import suppress
 import structlog
 import trio
 
+from gateway.profile.serving import Server
 from gateway.serving.front.connection import Connection, HandedOver, Handling, Phase
 from gateway.serving.front.handover import Hypercorn
 from gateway.serving.front.replies import refusal
@@ -24,6 +25,8 @@ _LATE = {
 _WATCH = 1.0
 """Seconds between two looks at the deadlines: they end connections so much later at most."""
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_FIRST = 1.0
+"""Seconds that a client has for its first request when the end comes: it may have connected a moment before."""
 _PAUSE = 0.1
 """Seconds to wait when the system has nothing left for another connection."""
 
@@ -32,21 +35,21 @@ class Front:
     """Serves MCP on listening sockets until it is told to stop."""
 
     def __init__(self, handling: Handling, hypercorn: Hypercorn, counts: Counts) -> None:
-        self._handling = handling
-        self._hypercorn = hypercorn
+        self.handling = handling
+        """What requests are answered with, from the next one on."""
+        self.hypercorn = hypercorn
         self._counts = counts
-        self._drain_timeout = handling.section.drain_timeout
-        limits = handling.section.connections
         self._open: set[Connection] = set()
         self._draining = False
-        self._room = trio.Semaphore(limits.max)
-        self._limits = {
-            Phase.IDLE: limits.idle_timeout,
-            Phase.HEAD: limits.header_timeout,
-            Phase.BODY: limits.body_timeout,
-            Phase.ANSWERING: float("inf"),
-            Phase.WRITING: limits.body_timeout,
-        }
+        self._room = trio.CapacityLimiter(handling.section.connections.max)
+        self._accepting: dict[socket.socket, trio.CancelScope] = {}
+        self._acceptors: trio.Nursery
+        self._connections: trio.Nursery
+
+    def use(self, handling: Handling) -> None:
+        """Answer with this from the next request on, also on connections that are open."""
+        self.handling = handling
+        self._room.total_tokens = handling.section.connections.max
 
     async def serve(
         self,
@@ -58,48 +61,68 @@ class Front:
         """Serve until `stop` is set, then answer what is under way for at most `server.drain_timeout`."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch_deadlines)
-            async with trio.open_nursery() as connections:
-                async with trio.open_nursery() as accepting:
-                    for sock in listening:
-                        sock.setblocking(False)
-                        accepting.start_soon(self._accept, sock, connections)
+            async with trio.open_nursery() as self._connections:
+                async with trio.open_nursery() as self._acceptors:
+                    self.listen(listening)
                     task_status.started()
                     await stop.wait()
-                    accepting.cancel_scope.cancel()
+                    self._acceptors.cancel_scope.cancel()
                 self._draining = True
-                connections.cancel_scope.deadline = trio.current_time() + self._drain_timeout
-                for sock in listening:
-                    self._accept_waiting(sock, connections)
-                    sock.close()
-                await self._hypercorn.drain()
+                self._connections.cancel_scope.deadline = trio.current_time() + self.handling.section.drain_timeout
+                for sock in list(self._accepting):
+                    self._leave(sock)
+                await self.hypercorn.drain()
                 self._drain()
+                nursery.start_soon(self._end_idle)
             nursery.cancel_scope.cancel()
 
-    async def _accept(self, listening: socket.socket, connections: trio.Nursery) -> None:
-        while True:
-            await trio.lowlevel.wait_readable(listening)
-            await self._room.acquire()  # not before: another socket would have to do without
-            try:
-                sock, peer = self._open_one(listening)
-            except OSError as error:
-                self._room.release()
-                await self._wait_after(error)
-                continue
-            connections.start_soon(self._serve, sock, peer)
+    def listen(self, listening: Sequence[socket.socket]) -> None:
+        """Accept connections on these from now on, and on no others; those that are left are closed.
 
-    def _accept_waiting(self, listening: socket.socket, connections: trio.Nursery) -> None:
+        Connections stay, and so do those that the system has accepted already.
+        """
+        for sock in [each for each in self._accepting if each not in listening]:
+            self._accepting[sock].cancel()
+            self._leave(sock)
+        for sock in listening:
+            if sock not in self._accepting:
+                sock.setblocking(False)
+                self._accepting[sock] = trio.CancelScope()
+                self._acceptors.start_soon(self._accept, sock)
+
+    def _leave(self, sock: socket.socket) -> None:
         """Accept the connections that the system has accepted already: their clients know nothing of the end."""
+        del self._accepting[sock]
         try:
             while True:
-                self._room.acquire_nowait()
+                self._accept_one(sock)
+        except (OSError, trio.WouldBlock):
+            sock.close()
+
+    def _accept_one(self, listening: socket.socket) -> None:
+        """Serve a connection that waits; raises WouldBlock where there is no room, OSError where there is none."""
+        place = object()
+        self._room.acquire_on_behalf_of_nowait(place)
+        try:
+            sock, peer = self._open_one(listening)
+        except BaseException:
+            self._room.release_on_behalf_of(place)
+            raise
+        self._connections.start_soon(self._serve, sock, peer, place)
+
+    async def _accept(self, listening: socket.socket) -> None:
+        with self._accepting[listening]:
+            while True:
+                await trio.lowlevel.wait_readable(listening)
+                place = object()
+                await self._room.acquire_on_behalf_of(place)  # not before: another socket would have to do without
                 try:
                     sock, peer = self._open_one(listening)
-                except BaseException:
-                    self._room.release()
-                    raise
-                connections.start_soon(self._serve, sock, peer)
-        except (OSError, trio.WouldBlock):
-            return
+                except OSError as error:
+                    self._room.release_on_behalf_of(place)
+                    await self._wait_after(error)
+                    continue
+                self._connections.start_soon(self._serve, sock, peer, place)
 
     def _open_one(self, listening: socket.socket) -> tuple[socket.socket, str]:
         """A connection that waits, and its client's address; raises OSError, BlockingIOError where there is none."""
@@ -118,9 +141,9 @@ class Front:
         log.warning("a connection can't be accepted", error=error.strerror)
         await trio.sleep(_PAUSE)
 
-    async def _serve(self, sock: socket.socket, peer: str) -> None:
+    async def _serve(self, sock: socket.socket, peer: str, place: object) -> None:
         """One connection, which is closed in the end; nothing that happens on it reaches the others."""
-        connection = Connection(sock, peer, self._handling)
+        connection = Connection(sock, peer, self)
         self._open.add(connection)
         self._counts.add("opened")
         connection.draining = self._draining
@@ -137,20 +160,20 @@ class Front:
         finally:
             self._open.discard(connection)
             self._close(sock)
-            self._room.release()
+            self._room.release_on_behalf_of(place)
             self._counts.add("closed")
 
     async def _hand_over(self, sock: socket.socket, read: bytes) -> None:
         try:
-            await self._hypercorn.serve(sock, read)
+            await self.hypercorn.serve(sock, read)
         except Exception:
             log.exception("a connection failed")
 
     async def _watch_deadlines(self) -> None:
         while True:
             await trio.sleep(_WATCH)
-            now = trio.current_time()
-            for connection in [each for each in self._open if now - each.since > self._limits[each.phase]]:
+            now, limits = trio.current_time(), _limits(self.handling.section)
+            for connection in [each for each in self._open if now - each.since > limits[each.phase]]:
                 self._counts.add("timed_out")
                 with suppress(OSError):
                     if connection.phase in _LATE:
@@ -161,6 +184,13 @@ class Front:
         """Let each connection end with the request that it is at; those that are at none are closed."""
         for connection in list(self._open):
             connection.draining = True
+            if connection.phase is Phase.IDLE and connection.asked and not connection.has_more:
+                self._end(connection)
+
+    async def _end_idle(self) -> None:
+        """Close the connections on which nothing was ever asked."""
+        await trio.sleep(_FIRST)
+        for connection in list(self._open):
             if connection.phase is Phase.IDLE and not connection.has_more:
                 self._end(connection)
 
@@ -172,3 +202,15 @@ class Front:
         if sock.fileno() >= 0:
             trio.lowlevel.notify_closing(sock)
             sock.close()
+
+
+def _limits(section: Server) -> dict[Phase, float]:
+    """For how many seconds a connection may be in a phase."""
+    limits = section.connections
+    return {
+        Phase.IDLE: limits.idle_timeout,
+        Phase.HEAD: limits.header_timeout,
+        Phase.BODY: limits.body_timeout,
+        Phase.ANSWERING: float("inf"),
+        Phase.WRITING: limits.body_timeout,
+    }

@@ -18,12 +18,13 @@ class Hypercorn:
 
     def __init__(self, app: ASGIFramework, config: Config) -> None:
         self._app = ASGIWrapper(app)
-        self._config = config
+        self.config = config
+        """What holds for the next connections."""
         self._context = WorkerContext(None)
 
     async def serve(self, sock: socket.socket, read: bytes) -> None:
         """Serve until the connection is closed; `read` is what was read from it already. Takes the socket over."""
-        await _Server(self._app, self._config, self._context, _Replaying(sock, read))
+        await _Server(self._app, self.config, self._context, _Replaying(sock, read))
 
     async def drain(self) -> None:
         """Close connections as they get idle."""
@@ -49,6 +50,7 @@ class _Replaying:
         self._stream = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
         self.socket = self._stream.socket
         self._read = read
+        self._sending = trio.Lock()
         self.replayed = trio.Event()
         """Set when hypercorn asks for more than what was read."""
 
@@ -59,6 +61,11 @@ class _Replaying:
             return data
         self.replayed.set()
         return await self._stream.receive_some(max_bytes)
+
+    async def send_all(self, data: bytes) -> None:
+        """One after the other: a connection has an application that answers and a reader that answers what is wrong."""
+        async with self._sending:
+            await self._stream.send_all(data)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

@@ -50,6 +50,8 @@ class Head:
     """What is wrong with its framing; nothing more can be read from the connection then."""
     authorizations: tuple[bytes, ...] = ()
     """The values of `Authorization`."""
+    forwarded: tuple[bytes, ...] = ()
+    """The values of `X-Forwarded-For`."""
     _of_clients: dict[str, Envelope] = field(default_factory=dict)
 
     def of_client(self, client: Client, envelope: Envelope) -> Envelope:
@@ -116,6 +118,7 @@ class Heads:
             envelope,
             last=not parser.should_keep_alive(),
             authorizations=tuple(found[b"authorization"]),
+            forwarded=tuple(found[b"x-forwarded-for"]),
         )
 
     def _envelope(self, found: dict[bytes, bytes]) -> Envelope | None:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import trio
 
+from gateway.profile.profile import Profile
 from gateway.serving.direct.envelope import Envelope, Recognised, Reply
 from gateway.serving.direct.message import Message, parse
 from gateway.serving.stdio.descriptors import Output
@@ -45,6 +46,11 @@ class Desk:
         self._passed_on, self.incoming = trio.open_memory_channel[bytes](_WAITING)
         self.answers: Recognising | None = None
         self.answered: set[int | str] = set()
+
+    def use(self, profile: Profile, answers: Recognising | None) -> None:
+        """Answer for another profile from now on."""
+        self._early.use(profile)
+        self.answers = answers
 
     async def run(self, ended: trio.Event) -> None:
         """Take messages in until they end, and say so."""

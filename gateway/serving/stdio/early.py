@@ -33,6 +33,10 @@ class Early:
     """Answers what a client of the handshake era asks first, if it asks as usual."""
 
     def __init__(self, profile: Profile) -> None:
+        self.use(profile)
+
+    def use(self, profile: Profile) -> None:
+        """Answer for this profile from now on."""
         self._profile = profile
         self.longest = profile.server.max_body_size
         """Bytes of the longest message that there may be."""

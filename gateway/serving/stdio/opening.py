@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from contextlib import closing
 
 import trio
@@ -19,9 +20,17 @@ _REST = ("gateway.telemetry.logs", "gateway.assembly", "gateway.serving.stdio.se
 
 
 async def open_and_serve(
-    loaded: Loaded, early: Early, greeting: Greeting, stdin: int, stdout: int, stop: trio.Event
+    loaded: Loaded,
+    reread: Callable[[], Loaded],
+    early: Early,
+    greeting: Greeting,
+    stdin: int,
+    stdout: int,
+    stop: trio.Event,
 ) -> None:
     """Serve one client over two descriptors until it closes `stdin` or `stop` is set, which it is in the end.
+
+    `reread` loads the profile anew from its files, where it says that it is reloaded when they change.
 
     Requests under way are answered first, for at most `server.drain_timeout`; can be cancelled at any time.
     Raises GatewayError when a descriptor can't be read or written, or the gateway not be opened.
@@ -34,18 +43,21 @@ async def open_and_serve(
             nursery.start_soon(_end, lines, stop)
             for module in _REST:
                 await trio.to_thread.run_sync(importlib.import_module, module)
-            await _serve(loaded, desk, output, stop)
+            await _serve(loaded, reread, desk, output, stop)
             nursery.cancel_scope.cancel()
 
 
-async def _serve(loaded: Loaded, desk: Desk, output: Output, stop: trio.Event) -> None:
-    from gateway.assembly import open_gateway
+async def _serve(loaded: Loaded, reread: Callable[[], Loaded], desk: Desk, output: Output, stop: trio.Event) -> None:
+    from gateway.assembly.running import open_running
+    from gateway.serving.reloading import Reloader
     from gateway.serving.stdio.serving import serve_stdio
     from gateway.telemetry.logs import set_up_logging
 
     set_up_logging(loaded.profile.logging.level, loaded.profile.logging.format)
-    async with open_gateway(loaded.profile, loaded=loaded) as gateway:
-        await serve_stdio(gateway, desk, output, stop)
+    async with open_running(loaded) as running, trio.open_nursery() as reloading:
+        reloading.start_soon(Reloader(running, reread, stop).run)
+        await serve_stdio(running, desk, output, stop)
+        reloading.cancel_scope.cancel()
 
 
 async def _end(lines: Lines, stop: trio.Event) -> None:

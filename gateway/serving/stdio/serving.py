@@ -20,16 +20,18 @@ if TYPE_CHECKING:
     import anyio
 
     from gateway.assembly import Gateway
+    from gateway.assembly.running import Commit, Running
 
 log = structlog.get_logger(__name__)
 
 
-async def serve_stdio(gateway: Gateway, desk: Desk, output: Output, stop: trio.Event) -> None:
+async def serve_stdio(running: Running, desk: Desk, output: Output, stop: trio.Event) -> None:
     """Serve what `desk` passes on until it ends; once `stop` is set, for at most `server.drain_timeout`.
 
     Requests under way are answered first; can be cancelled at any time.
     Raises GatewayError when the output can't be written.
     """
+    gateway = running.gateway
     section = gateway.profile.server
     notifier = Notifier(gateway.changes, gateway.catalogue)
     server = build_server(gateway, notifier, remembers=True)
@@ -39,6 +41,18 @@ async def serve_stdio(gateway: Gateway, desk: Desk, output: Output, stop: trio.E
         nursery.start_soon(_give_up, stop, section.drain_timeout, nursery.cancel_scope)
         if section.front:
             desk.answers = Answers(gateway)
+
+        async def prepare(gateway: Gateway) -> Commit:
+            """What the client was told of the server at first stays; what it can ask for is another gateway's."""
+            answers = Answers(gateway) if section.front else None
+
+            def commit() -> None:
+                server.use(gateway)
+                desk.use(gateway.profile, answers)
+
+            return commit
+
+        running.prepare = prepare
         lines = cast("anyio.AsyncFile[str]", _texts(desk.incoming))
         out = cast("anyio.AsyncFile[str]", _Out(output))
         async with stdio_server(lines, out) as (incoming, outgoing):

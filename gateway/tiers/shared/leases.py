@@ -54,7 +54,7 @@ class Leases:
 
     def __init__(self, tier: SharedTier, metered: Metered, timings: Timings, writes: trio.Nursery) -> None:
         self._tier = tier
-        self._metered = metered
+        self.metered = metered
         self._writes = writes
         self._timings = timings
 
@@ -163,7 +163,7 @@ class Leases:
         async def put() -> None:
             kept.append(await self._tier.keep(entries, heard))
 
-        await self._metered.write(put, len(entries))
+        await self.metered.write(put, len(entries))
         return loaded.keep and kept == [True]
 
 

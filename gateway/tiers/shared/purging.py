@@ -9,6 +9,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -96,6 +97,10 @@ class Purging:
         self._known = await self._file.load()
         self._untold = dict(self._known.untold)
         self.heard = self._began = self._known.applied
+
+    def keep_beside(self, path: Path | None) -> None:
+        """Another file of the disk tier is in use from now on, and what is known belongs beside that."""
+        self._file.path = path
 
     def publish(self, selector: Selector, *, soft: bool) -> Callable[[], Awaitable[None]]:
         """Tell all others of a purge that is made here; sent at once, so whatever is asked of the engine later sees it.

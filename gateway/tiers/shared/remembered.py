@@ -75,20 +75,20 @@ class KnownFile:
     """The file `path`; None where there is no disk tier, and nothing to survive."""
 
     def __init__(self, path: Path | None) -> None:
-        self._path = path
+        self.path = path
         self._turn = trio.Lock()
         self._writing = trio.CapacityLimiter(1)
 
     @property
     def durable(self) -> bool:
         """Whether anything is kept at all."""
-        return self._path is not None
+        return self.path is not None
 
     async def load(self) -> Known:
         """What was saved; nothing known where that can't be read, so that everything is taken to be out of date."""
-        if self._path is None:
+        if self.path is None:
             return Known()
-        path, found = self._path, None
+        path, found = self.path, None
         with suppress(FileNotFoundError):
             try:
                 found = decode(await trio.to_thread.run_sync(path.read_bytes, limiter=self._writing))
@@ -100,8 +100,8 @@ class KnownFile:
 
     async def save(self, known: Known) -> None:
         """Save it, durably. Raises OSError. Cancelling waits for the end."""
-        if self._path is None:
+        if self.path is None:
             return
         async with self._turn:
-            write = partial(write_atomically, self._path, encode(known), mode=0o600)  # tags hold arguments of callers
+            write = partial(write_atomically, self.path, encode(known), mode=0o600)  # tags hold arguments of callers
             await trio.to_thread.run_sync(write, limiter=self._writing)

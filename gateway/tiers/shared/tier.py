@@ -91,7 +91,8 @@ class SharedTier:
         self.names = Names(section.prefix)
         self.link = Link(section)
         self.purging = Purging(section, self.link, self.names, KnownFile(known), telemetry.shared)
-        self._local = frozenset(local)
+        self.local = set(local)
+        """Tags of what is made of what is on this machine."""
         self._codec = Codec(section.compression_threshold, _GAIN, pool_size)
         self._encoding = trio.CapacityLimiter(2)
         self._damaged = self._overtaken = self._too_large = 0
@@ -234,7 +235,7 @@ class SharedTier:
         if len(entry.payload) > self.section.max_value:
             self._too_large += 1
             return False
-        if not self._local.isdisjoint(entry.tags):
+        if not self.local.isdisjoint(entry.tags):
             return False
         now = self.clock()
         kept = entry.fresh_at_most_until(now + self.section.ttl)

@@ -36,7 +36,7 @@ class HttpDocuments:
 
     def __init__(self, name: str, section: HttpUpstream, client: Client, tasks: trio.Nursery) -> None:
         self.name = name
-        self.identity = _identity(section)
+        self.identity = identity_of(section)
         self.policies = (client.policies,)
         self._section = section
         auth = authentication(name, section.auth, client, SingleFlight(tasks)) if section.auth is not None else None
@@ -127,7 +127,7 @@ def _not_modified(answer: Answer, validators: Validators | None) -> Fetched:
     return Fetched(b"", validators=kept, not_modified=True, directives=answer.directives)
 
 
-def _identity(section: HttpUpstream) -> str:
+def identity_of(section: HttpUpstream) -> str:
     """A short hash of what decides which document a `Wanted` means.
 
     Of the static headers only those that choose a representation count by value: the others may be credentials, which

@@ -51,7 +51,7 @@ class Search:
         self, name: str, section: SearchUpstream, source: Upstream, read: Read, flights: SingleFlight[Fetched]
     ) -> None:
         self.name = name
-        self.identity = _identity(section, source)
+        self.identity = identity_of(section, source.identity)
         self.policies = ()
         self._section = section
         self._source = source
@@ -247,8 +247,11 @@ def _texts(collection: Collection) -> Iterator[tuple[Page, Text]]:
         yield page, text_of(body.decode("utf-8", "replace"), media_type)
 
 
-def _identity(section: SearchUpstream, source: Upstream) -> str:
-    """A short hash of what decides the answer to a query, as long as the documents stay the same."""
+def identity_of(section: SearchUpstream, source: str) -> str:
+    """A short hash of what decides the answer to a query, as long as the documents stay the same.
+
+    `source` is the identity of the upstream that is searched.
+    """
     chosen = {"documents", "listing", "weights", "stop_words", "synonyms", "highlight", "snippet_length", "max_hits"}
-    parts = [FORMAT, section.model_dump(mode="json", include=chosen), source.name, source.identity]
+    parts = [FORMAT, section.model_dump(mode="json", include=chosen), section.upstream, source]
     return hashlib.blake2b(orjson.dumps(parts), digest_size=8).hexdigest()

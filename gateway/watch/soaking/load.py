@@ -115,16 +115,40 @@ async def listed(url: str, headers: Mapping[str, str] | None = None) -> list[dic
     return tools
 
 
+async def refused_at_first(
+    url: str, calls: Sequence[tuple[str, Mapping[str, Any]]], headers: Mapping[str, str] | None = None
+) -> list[str]:
+    """The tools whose call is refused, when each is made once: they want one argument or another.
+
+    What fails in another way is for the soak to see. Raises GatewayError where nobody answers.
+    """
+    refused = []
+    try:
+        async with httpx2.AsyncClient(timeout=60, trust_env=False, headers={**HEADERS, **(headers or {})}) as http:
+            for name, arguments in calls:
+                params = {"name": name, "arguments": arguments}
+                asking = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+                if _outcome(await http.post(url, json=asking), sound=False) == "refused":
+                    refused.append(name)
+    except (httpx2.HTTPError, ValueError) as error:
+        raise GatewayError(f"no MCP server answers at {url}: {error or type(error).__name__}") from error
+    return refused
+
+
 def calls_of(
-    listed: Sequence[Mapping[str, Any]], warm: Sequence[tuple[str, Mapping[str, Any]]]
+    warm: Sequence[tuple[str, Mapping[str, Any]]], free: Sequence[tuple[str, Mapping[str, Any]]], refused: Sequence[str]
 ) -> list[tuple[str, Mapping[str, Any]]]:
-    """What to call: what is warmed, and every tool that needs no argument. Raises GatewayError where there is none."""
-    free = [
+    """What to call: what is warmed, and those of `free` that are not refused. Raises GatewayError for nothing."""
+    calls = [*warm, *(call for call in free if call[0] not in refused)]
+    if not calls:
+        raise GatewayError("there is nothing to call: add [[warm.calls]] to the profile")
+    return calls
+
+
+def free_calls(listed: Sequence[Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
+    """A call of every tool that only reads and requires no argument."""
+    return [
         (tool["name"], dict[str, Any]())
         for tool in listed
         if not tool["inputSchema"].get("required") and tool.get("annotations", {}).get("readOnlyHint")
     ]
-    calls = [*warm, *free]
-    if not calls:
-        raise GatewayError("there is nothing to call: add [[warm.calls]] to the profile")
-    return calls

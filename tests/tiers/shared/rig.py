@@ -80,9 +80,7 @@ async def instance(
         metered = Metered(tier, telemetry)
         async with trio.open_nursery() as tasks:  # ends before the services, as in the assembly
             leases = Leases(tier, metered, telemetry.leases, tasks)
-            pipeline = Pipeline(
-                MemoryTier(MemorySection(), clock), [metered], clock, loads=tasks, writes=tasks, shared=leases
-            )
+            pipeline = Pipeline(MemoryTier(MemorySection(), clock), [], clock, loads=tasks, writes=tasks, shared=leases)
             tier.purging.apply = pipeline.purged_elsewhere
             await services.start(tier.run)
             yield Instance(tier, metered, pipeline, telemetry, source, tasks)

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from gateway.errors import GatewayError
-from gateway.watch.soaking.load import MixedLoad, calls_of, listed
+from gateway.watch.soaking.load import MixedLoad, calls_of, free_calls, listed, refused_at_first
 from tests.fakes.http_server import HttpServer, Request, Script, answer, reset
 
 CALLS = [("get", {"name": "button", "limit": 5}), ("all", dict[str, Any]())]
@@ -152,6 +152,21 @@ def test_what_is_called() -> None:
         {**free, "name": "writes", "annotations": {"readOnlyHint": False}},
         {"name": "unknown", "inputSchema": {}},
     ]
-    assert calls_of(tools, [("warm", {"a": 1})]) == [("warm", {"a": 1}), ("free", {})]
+    calls = free_calls(tools)
+    assert calls_of([("warm", {"a": 1})], calls, []) == [("warm", {"a": 1}), ("free", {})]
     with pytest.raises(GatewayError, match=r"there is nothing to call: add \[\[warm.calls\]\] to the profile"):
-        calls_of(tools[1:], [])
+        calls_of([], calls, ["free"])
+
+
+async def test_what_is_refused_without_arguments_is_left_out(nursery: trio.Nursery) -> None:
+    """A tool that wants one argument or another requires none; a call that fails otherwise is for the soak to see."""
+
+    def reply(request: Request) -> Script:
+        name = json.loads(request.body)["params"]["name"]
+        return answer(result({"content": [], **({"isError": True} if name == "picky" else {})}))
+
+    gate = Gate()
+    gate.reply = reply
+    await nursery.start(gate.serve)
+    calls: list[tuple[str, dict[str, Any]]] = [("picky", {}), ("free", {})]
+    assert await refused_at_first(f"{gate.url}/mcp", calls) == ["picky"]

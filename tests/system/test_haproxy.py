@@ -1,0 +1,137 @@
+"""Three gateways behind HAProxy with the shipped configuration, its ports apart, under load."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+import httpx2
+import trio
+
+from tests.system.fronted import write_profile
+from tests.system.processes import Gateway
+
+SHIPPED = Path(__file__).parent.parent.parent / "systemd" / "haproxy.cfg"
+HAPROXY = shutil.which("haproxy") or "/usr/sbin/haproxy"
+VERSION = "2026-07-28"
+META = {
+    "io.modelcontextprotocol/protocolVersion": VERSION,
+    "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+CALLERS, LISTERS = 5, 2
+PACE = 0.01
+"""Seconds that each of them leaves between two requests: this machine has others to serve."""
+SOME = 60
+"""Answers to see before the next thing happens."""
+
+
+def port_of(url: str) -> int:
+    return int(re.findall(r":(\d+)", url)[0])
+
+
+def start(folder: Path, name: str, mcp: int = 0, admin: int = 0) -> Gateway:
+    """An instance, which goes on for as long as HAProxy needs to see that it drains; on free ports, or on these."""
+    home = folder / name
+    home.mkdir(exist_ok=True)
+    profile = ("--profile", str(folder / "fronted.toml"), "--set", "server.drain_delay=5s")
+    binds = ("--set", f'server.bind=["127.0.0.1:{mcp}"]', "--set", f'admin.bind=["127.0.0.1:{admin}"]')
+    gateway = Gateway(home, "serve", *profile, *binds)
+    gateway.wait_for("  client ")
+    return gateway
+
+
+def configured(folder: Path, gateways: Mapping[str, Gateway], listening: socket.socket) -> Path:
+    """The shipped configuration for these gateways, and for a socket that listens already."""
+    text = SHIPPED.read_text().replace("bind 127.0.0.1:8700", f"bind fd@{listening.fileno()}")
+    ports: dict[int, int] = {}
+    for number, gateway in enumerate(gateways.values()):
+        ports |= {8771 + number: gateway.port, 8781 + number: port_of(gateway.admin)}
+    text = re.sub(r"\b(877\d|878\d)\b", lambda found: str(ports[int(found[1])]), text)
+    path = folder / "haproxy.cfg"
+    path.write_text(text)
+    return path
+
+
+def headers(method: str) -> dict[str, str]:
+    told = {"MCP-Protocol-Version": VERSION, "Mcp-Method": method, "Accept": "application/json, text/event-stream"}
+    return {**told, "Mcp-Name": "doc"} if method == "tools/call" else told
+
+
+def asked(method: str) -> dict[str, object]:
+    called = {"name": "doc", "arguments": {"name": "a"}} if method == "tools/call" else {}
+    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**called, "_meta": META}}
+
+
+def test_the_configuration_is_right() -> None:
+    """HAProxy has nothing to say against it."""
+    ended = subprocess.run([HAPROXY, "-c", "-f", str(SHIPPED)], capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "warning" not in (ended.stdout + ended.stderr).lower()
+
+
+async def test_one_is_killed_and_one_restarted(tmp_path: Path) -> None:
+    """Only calls that the killed instance had are lost; what only reads is asked again, and a restart loses nothing."""
+    write_profile(tmp_path)
+    note, noted = trio.open_memory_channel[tuple[str, int]](100_000)
+    done = trio.Event()
+    statuses: list[tuple[str, int]] = []
+
+    async def answers(count: int) -> None:
+        statuses.extend([await noted.receive() for _ in range(count)])
+
+    with ExitStack() as stack:
+        gateways = {}
+        for name in "abc":
+            gateways[name] = await trio.to_thread.run_sync(start, tmp_path, name)
+            stack.enter_context(gateways[name])
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/mcp"
+        options = ("-db", "-f", str(configured(tmp_path, gateways, listening)))
+        haproxy = Gateway(tmp_path, *options, program=[HAPROXY], pass_fds=[listening.fileno()])
+        stack.enter_context(haproxy)
+
+        async def ask(method: str) -> None:
+            async with httpx2.AsyncClient(trust_env=False, timeout=60, headers=headers(method)) as client:
+                while not done.is_set():
+                    try:
+                        status = (await client.post(url, json=asked(method))).status_code
+                    except httpx2.RemoteProtocolError:  # the end of the connection in place of an answer
+                        status = 0
+                    note.send_nowait((method, status))
+                    await trio.sleep(PACE)
+
+        async with trio.open_nursery() as nursery:
+            for method in ["tools/call"] * CALLERS + ["tools/list"] * LISTERS:
+                nursery.start_soon(ask, method)
+            await answers(SOME)
+            gateways["b"].process.kill()
+            with trio.fail_after(60):
+                while "Server gateways/b is DOWN" not in haproxy.stderr:
+                    await answers(1)
+            await answers(SOME)
+            gateways["c"].process.terminate()
+            with trio.fail_after(60):
+                while gateways["c"].process.poll() is None:
+                    await answers(1)
+            assert gateways["c"].process.returncode == 0
+            before = len(haproxy.stderr)
+            again = partial(start, tmp_path, "c", gateways["c"].port, port_of(gateways["c"].admin))
+            stack.enter_context(await trio.to_thread.run_sync(again))
+            with trio.fail_after(60):
+                while " gateways/c " not in haproxy.stderr[before:].partition("Server gateways/c is UP")[2]:
+                    await answers(1)
+            done.set()
+        await answers(noted.statistics().current_buffer_used)
+        log = haproxy.stderr
+    lost = re.findall(r" gateways/(\S+) [-\d/]+ (?!200 )\S+ ", log)
+    assert set(lost) <= {"b"}, [line for line in log.splitlines() if " 200 " not in line]
+    assert [each for each in statuses if each[0] == "tools/list" and each[1] != 200] == []
+    assert sum(status != 200 for _, status in statuses) <= CALLERS
+    assert {"a", "b", "c"} == set(re.findall(r" gateways/(\S+) [-\d/]+ 200 ", log))
