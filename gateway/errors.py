@@ -29,6 +29,10 @@ class TierError(GatewayError):
     """A cache tier failed to read or write; the pipeline counts it and goes on without the tier."""
 
 
+class PurgePending(TierError):
+    """A purge that is done in this instance, and that the others will be told of; `str()` says when."""
+
+
 class UpstreamError(GatewayError):
     """An upstream did not give a usable answer; `str()` names the upstream and says what happened."""
 

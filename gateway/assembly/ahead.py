@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ import structlog
 from gateway.assembly.core import Core
 from gateway.assembly.gateway import Gateway
 from gateway.assembly.nurseries import cancelled_at_the_end
-from gateway.errors import TierError
+from gateway.errors import PurgePending, TierError
 from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.pipeline import Pipeline
 from gateway.profile.profile import Profile
@@ -42,7 +42,7 @@ async def look_at_files_again(
         if profile.upstreams[name].type != "files" or disk is None:
             continue
         try:
-            await pipeline.purge(Selector("tag", f"upstream:{name}"), soft=True)
+            await pipeline.purge_here(Selector("tag", f"upstream:{name}"), soft=True)
         except TierError as error:
             log.warning("files that changed may be seen late", upstream=name, error=str(error))
 
@@ -67,17 +67,19 @@ async def start_working_ahead(stack: AsyncExitStack, core: Core, gateway: Gatewa
 
 async def _new_release(gateway: Gateway, upstream: str, _before: str, _latest: str) -> None:
     """What depends on which release is the latest is stale now; an old answer may still stand in for a failure."""
-    await _made_stale(gateway, upstream, f"floating:{upstream}")
+    await _made_stale(gateway, upstream, f"floating:{upstream}", gateway.pipeline.purge)
 
 
 async def _files_changed(gateway: Gateway, upstream: str) -> None:
     """What was made of the folder's files is stale now: the next request looks at each again."""
-    await _made_stale(gateway, upstream, f"upstream:{upstream}")
+    await _made_stale(gateway, upstream, f"upstream:{upstream}", gateway.pipeline.purge_here)
 
 
-async def _made_stale(gateway: Gateway, upstream: str, tag: str) -> None:
+async def _made_stale(gateway: Gateway, upstream: str, tag: str, purge: Callable[..., Awaitable[int]]) -> None:
     try:
-        await gateway.pipeline.purge(Selector("tag", tag), soft=True)
+        await purge(Selector("tag", tag), soft=True)
+    except PurgePending as error:
+        log.warning("other instances are told of it later", upstream=upstream, error=str(error))
     except TierError:
         if gateway.disk is not None:  # a file that could not be opened is not read, either
             raise

@@ -12,6 +12,7 @@ import trio
 from gateway.assembly.collector import open_tracing
 from gateway.assembly.nurseries import cancelled_at_the_end, finished_at_the_end
 from gateway.assembly.parts import Parts
+from gateway.assembly.shared import SharedParts, connect, open_shared, require_shared
 from gateway.assembly.tiers import Tiers, open_tiers
 from gateway.pipeline.clock import Clock
 from gateway.pipeline.pipeline import Pipeline, Siblings
@@ -39,6 +40,8 @@ class Core:
     pipeline: Pipeline
     loads: trio.Nursery
     """Where loads run; it is cancelled before what they use is closed."""
+    shared: SharedParts | None = None
+    """What is shared with other instances."""
     started: float = field(default_factory=time.time)
     """In seconds since the epoch."""
     changes: Changes = field(default_factory=Changes)
@@ -55,6 +58,7 @@ async def open_core(
 
     Closing cancels the loads under way, waits for what they brought to be written, and closes the tiers, in that order.
     """
+    require_shared(profile)
     clock, telemetry = Clock(), Telemetry()
     async with AsyncExitStack() as stack:
         await open_tracing(stack, profile)
@@ -62,7 +66,11 @@ async def open_core(
         core = None
         tiers = await open_tiers(parts, profile.cache, clock, telemetry)
         try:
-            async with finished_at_the_end() as writes, cancelled_at_the_end() as loads:
+            async with (
+                open_shared(profile, tiers.disk, clock, telemetry) as shared,
+                finished_at_the_end() as writes,
+                cancelled_at_the_end() as loads,
+            ):
                 pipeline = Pipeline(
                     tiers.memory,
                     tiers.lower,
@@ -71,12 +79,15 @@ async def open_core(
                     writes=writes,
                     absent=tiers.absent,
                     telemetry=telemetry,
+                    shared=None if shared is None else shared.leases,
                     siblings=siblings,
                 )
+                await connect(shared, pipeline)
                 series = Series(profile.metrics.history)
                 core = Core(
                     environ, clock, telemetry, series, CpuSamples(), StackProfiler(), parts, tiers, pipeline, loads
                 )
+                core.shared = shared
                 yield core
         finally:
             await (tiers if core is None else core.tiers).close()

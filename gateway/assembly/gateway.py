@@ -11,13 +11,17 @@ from gateway.catalogue.catalogue import Catalogue
 from gateway.pipeline.pipeline import Pipeline
 from gateway.profile.loader import Loaded
 from gateway.profile.profile import Profile
+from gateway.profile.upstreams.policies import RateLimit
 from gateway.tiers.memory import MemoryTier
+from gateway.upstream.policies.rate import Bucket
 from gateway.watch.changes import Changes
 from gateway.watch.warmer import Warmer
 from gateway.watch.watching import Watching
 
 if TYPE_CHECKING:
+    from gateway.assembly.shared import SharedParts
     from gateway.tiers.disk import DiskTier
+    from gateway.tiers.shared.tier import SharedTier
 
 # What only some profiles need is imported where it is opened: a gateway over stdio starts with its agent.
 
@@ -62,8 +66,14 @@ class Gateway:
     watching: Watching
     loaded: Loaded | None = None
     """How the profile came to be, where it was loaded from files."""
+    shared: SharedParts | None = None
+    """What is shared with other instances."""
     users: Users = field(default_factory=Users)
     """Whoever waits for an answer of this gateway."""
+
+    def bucket(self, kind: str, name: str, limit: RateLimit) -> Bucket:
+        """The token bucket of a client or an address, of all instances together where they share their limits."""
+        return Bucket(limit) if self.shared is None else self.shared.bucket(kind, name, limit)
 
     @property
     def ready(self) -> bool:
@@ -73,4 +83,8 @@ class Gateway:
     @property
     def tiers(self) -> tuple[str, ...]:
         """The tiers that are in use, fastest first."""
-        return tuple(tier.name for tier in (self.memory, self.disk) if tier is not None)
+        return tuple(tier.name for tier in (self.memory, self.disk, self._shared_tier) if tier is not None)
+
+    @property
+    def _shared_tier(self) -> SharedTier | None:
+        return None if self.shared is None else self.shared.tier

@@ -10,6 +10,7 @@ from gateway.assembly.ahead import look_at_files_again, new_definitions, start_w
 from gateway.assembly.core import Core
 from gateway.assembly.gateway import Gateway
 from gateway.assembly.monitors import hold_alerting, start_monitors, watching_of
+from gateway.assembly.shared import share_with
 from gateway.assembly.tiers import Tiers
 from gateway.assembly.upstreams import hold_servers, hold_upstreams
 from gateway.catalogue.catalogue import Catalogue
@@ -33,16 +34,21 @@ async def open_generation(
         upstreams = await hold_upstreams(stack, core, profile)
         servers = await hold_servers(stack, core, profile)
         catalogue = Catalogue(profile, core.pipeline, upstreams, servers, None if before is None else before.catalogue)
+        stack.enter_context(core.pipeline.listening_elsewhere(catalogue.purged_elsewhere))
         await look_at_files_again(profile, fresh, core.pipeline, tiers.disk)
         warmer = Warmer(catalogue, profile.warm, core.clock)
         if before is not None and before.ready:
             warmer.warmed.set()
         policies = {name: upstream.policies for name, upstream in upstreams.items()}
         policies |= {server.name: server.policies for server in servers}
-        gauges = Gauges(profile.cache, tiers.memory, tiers.disk, tiers.lower, policies, core.started)
+        share_with(core.shared, profile, policies)
+        shared = core.shared.tier if core.shared is not None else None
+        lower = tiers.lower if core.shared is None else (*tiers.lower, core.shared.leases.metered)
+        gauges = Gauges(profile.cache, tiers.memory, tiers.disk, lower, policies, core.started, shared)
         watching = watching_of(core, profile, gauges, await hold_alerting(stack, core, profile))
         memory, disk = tiers.memory, tiers.disk
-        yield Gateway(profile, catalogue, core.pipeline, memory, disk, warmer, core.changes, watching, loaded)
+        changes, also = core.changes, core.shared
+        yield Gateway(profile, catalogue, core.pipeline, memory, disk, warmer, changes, watching, loaded, also)
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ import trio
 from gateway.assembly.core import Core, open_core
 from gateway.assembly.gateway import Gateway
 from gateway.assembly.generation import open_generation, working
+from gateway.assembly.shared import beside, change_disk
 from gateway.assembly.tiers import Tiers, open_tiers
 from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.pipeline import Siblings
@@ -83,6 +84,7 @@ class Running:
         core, before = self._core, self._present
         tiers = await open_tiers(core.parts, loaded.profile.cache, core.clock, core.telemetry, core.tiers)
         try:
+            await change_disk(core.shared, core.tiers.disk, tiers.disk)
             following: _Generation = await self._nursery.start(self._run, tiers, loaded, before.gateway)
         except BaseException:
             await tiers.close()
@@ -95,6 +97,8 @@ class Running:
         tiers.take_over(core.tiers)
         core.pipeline.use(tiers.memory, tiers.lower, tiers.absent)
         core.tiers = tiers
+        if core.shared is not None:
+            core.shared.tier.purging.keep_beside(beside(tiers.disk))
         core.series.keep(loaded.profile.metrics.history)
         for name, section in before.gateway.profile.upstreams.items():
             if section != loaded.profile.upstreams.get(name):

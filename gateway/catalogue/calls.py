@@ -100,7 +100,7 @@ class ToolCalls:
     ) -> Answer:
         load = partial(self._load, tool, key, arguments, given, reading)
         if tool.cached:
-            answer = await self._pipeline.get(Request(key, reading.policy, load))
+            answer = await self._pipeline.get(Request(key, reading.policy, load, reading.shareable))
             return answer.fresh_at_most_until(lasts_until(answer.entry, tool.policy))
         # What changes something is done once for each call, and nobody else gets its answer.
         answer = Answer((await load(None)).entry, Status.MISS, "upstream").fresh_at_most_until(self._pipeline.clock())
@@ -118,6 +118,12 @@ class ToolCalls:
                 await self._pipeline.purge(Selector("tag", tag))
             except TierError as error:  # that the cache may lag is the operator's to know, not the caller's
                 log.error("invalidation failed", tool=tool.name, tag=tag, error=str(error))  # noqa: TRY400
+
+    def purged_elsewhere(self, selector: Selector) -> None:
+        """Take a purge by tag for the change that may have been its reason: documents from before it are of no use."""
+        if selector.kind == "tag" and self._invalidated:
+            self._invalidated.record(selector.value)
+            self._pipeline.overtake(DOCUMENTS)
 
     async def _load(
         self,

@@ -19,6 +19,7 @@ from gateway.catalogue.result import CallResult, failed
 from gateway.catalogue.template import path_glob
 from gateway.catalogue.tool import Tool
 from gateway.errors import ToolError, UnknownTool, UpstreamError
+from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.model import Horizon
 from gateway.pipeline.pipeline import Pipeline
 from gateway.profile.budget import budget_of
@@ -85,6 +86,10 @@ class Catalogue:
     def refresh(self) -> None:
         """Take over what the MCP servers offer now."""
         self.federation.rebuild(self._own)
+
+    def purged_elsewhere(self, selector: Selector) -> None:
+        """Take note of a purge of another instance, which it may have made since something has changed."""
+        self._calls.purged_elsewhere(selector)
 
     @property
     def definitions(self) -> Sequence[Mapping[str, Any]]:

@@ -55,6 +55,11 @@ class Reading:
         heeding = "" if self.policy.upstream_freshness is UpstreamFreshness.IGNORE else "!"
         return f"{heeding}#{self.caller}" if self.policy.private else heeding
 
+    @property
+    def shareable(self) -> bool:
+        """Whether other instances mean the same by such a key: a private caller without a name is another one there."""
+        return not self.policy.private or self.caller != ""
+
     def not_before(self, time: float) -> Reading:
         """The same, of documents that were known to be true after `time`."""
         return replace(self, policy=replace(self.policy, not_before=time))
@@ -81,7 +86,8 @@ class Documents:
         try:
             if not (reading.cached or wanted.listing):
                 return (await load(None)).entry
-            request = Request(_key(source, wanted, reading), reading.policy, load)
+            asks = bool(source.policies)  # what is on this machine, another one may have otherwise
+            request = Request(_key(source, wanted, reading), reading.policy, load, asks and reading.shareable, asks)
             return (await self._pipeline.get(request, revalidate=reading.revalidate)).entry
         except UpstreamNotFound as error:  # a word of which the strategy keeps nothing holds for now
             now = self._pipeline.clock()

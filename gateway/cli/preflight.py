@@ -14,7 +14,7 @@ from gateway.profile.loader import Loaded
 from gateway.profile.positions import KeyPath, dotted
 from gateway.watch.preflight.checks import CHECKS, secrets
 from gateway.watch.preflight.model import Point, Verdict
-from gateway.watch.preflight.probes import disk_room, report, upstreams
+from gateway.watch.preflight.probes import disk_room, report, shared_tier, upstreams
 
 _STYLES = {Verdict.PASS: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
 
@@ -52,6 +52,7 @@ async def _points(loaded: Loaded) -> AsyncIterator[Point]:
     disk = profile.cache.disk.model_copy(update={"enabled": False})
     without = profile.model_copy(update={"cache": profile.cache.model_copy(update={"disk": disk})})
     async with open_gateway(without, ahead=False) as gateway:
+        yield shared_tier(profile, gateway.shared.tier if gateway.shared is not None else None)
         servers = {server.name: server for server in gateway.catalogue.federation.servers}
         async for point in upstreams(profile, gateway.catalogue.documents, servers):
             yield point

@@ -176,4 +176,5 @@ def _greet(loaded: Loaded, tools: Sequence[str], tiers: str, mcp: list[str], adm
 def _tiers(loaded: Loaded, tiers: Sequence[str]) -> str:
     cache = loaded.profile.cache
     about = {"memory": f"memory ({format_size(cache.memory.max_size)})", "disk": f"disk ({cache.disk.path})"}
+    about["shared"] = f"shared ({cache.shared.url}, {cache.shared.prefix})"
     return ", ".join(about[tier] for tier in tiers) or "none: every request goes to an upstream"

@@ -11,12 +11,14 @@ from typing import Literal
 
 from gateway.pipeline.glob import Glob
 
+Kind = Literal["key", "tag", "glob", "all"]
+
 
 @dataclass(frozen=True, slots=True)
 class Selector:
     """The entries that a purge is about: one key, all with a tag, all whose key matches a glob, or all there are."""
 
-    kind: Literal["key", "tag", "glob", "all"]
+    kind: Kind
     value: str = ""
     """The key, the tag, or the glob of keys, in which `*` is any text."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from time import perf_counter
 from typing import Protocol
 
@@ -72,15 +73,19 @@ class Metered:
 
     async def put(self, entries: Mapping[str, Entry]) -> None:
         """As the tier's; nothing is kept when the tier fails."""
+        await self.write(partial(self.tier.put, entries), len(entries))
+
+    async def write(self, put: Callable[[], Awaitable[object]], entries: int) -> None:
+        """As `put`, of so many entries, by another way of the tier's."""
         began = perf_counter()
         try:
-            await self.tier.put(entries)
+            await put()
         except TierError as error:
             self._failed_writes.record(perf_counter() - began)
             self._failed("write", error)
             return
         self._writes.record(perf_counter() - began)
-        self.meter.writes += len(entries)
+        self.meter.writes += entries
         if self._failing:
             self._failing = False
             log.info("cache tier works again", tier=self.name)

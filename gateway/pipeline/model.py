@@ -231,8 +231,8 @@ class Answer:
     entry: Entry
     status: Status
     tier: str
-    """"memory", "disk", "upstream" for one that was loaded for this request, or "documents" for one that was made of
-    stale documents, since the upstream fails."""
+    """"memory", "disk", "shared", "upstream" for one that was loaded for this request, or "documents" for one that was
+    made of stale documents, since the upstream fails."""
 
     def fresh_at_most_until(self, limit: float) -> Answer:
         """The same answer to a reader to whom it is fresh no longer than that."""
@@ -261,3 +261,16 @@ class Request:
     key: str
     policy: Policy
     load: Callable[[Entry | None], Awaitable[Loaded]]
+    shareable: bool = False
+    """Whether the key means the same to every instance, so that the answer may be theirs as well."""
+    asks: bool = False
+    """Whether the load itself asks an upstream, and waits for nothing else."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether the shared tier may hold the answer."""
+        return self.shareable and "shared" in self.policy.tiers
+
+    def in_tier(self, name: str) -> bool:
+        """Whether the tier of this name may hold the answer."""
+        return name in self.policy.tiers and (self.shareable or name != "shared")

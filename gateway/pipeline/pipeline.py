@@ -17,7 +17,7 @@ from gateway.pipeline.failures import Failures
 from gateway.pipeline.freshness import Verdict, judge
 from gateway.pipeline.invalidation import Purges, Selector
 from gateway.pipeline.metered import Metered
-from gateway.pipeline.model import Answer, Entry, Policy, Request, Status
+from gateway.pipeline.model import Answer, Entry, Loaded, Policy, Request, Status
 from gateway.pipeline.single_flight import SingleFlight
 from gateway.telemetry.metrics import TierMeter
 from gateway.telemetry.telemetry import Telemetry
@@ -45,10 +45,22 @@ class Memory(Protocol):
 
 
 class Siblings(Protocol):
-    """Other processes that keep entries of the same gateway."""
+    """Other processes of the same gateway, each with tiers of its own."""
 
     def publish(self, selector: Selector, *, soft: bool) -> Callable[[], Awaitable[None]]:
         """Tell all of them of a purge: to be awaited. Raises TierError."""
+
+
+class Shared(Protocol):
+    """What several instances share: a tier, purges and loads."""
+
+    metered: Metered
+
+    def publish(self, selector: Selector, *, soft: bool) -> Callable[[], Awaitable[None]]:
+        """Tell all of them of a purge: sent at once, and to be awaited. Raises TierError."""
+
+    async def load(self, request: Request, stale: Entry | None, began: float) -> Loaded:
+        """What the load brings, put into the shared tier, or what another instance has brought since `began`."""
 
 
 class Pipeline:
@@ -56,7 +68,8 @@ class Pipeline:
 
     Loads and refreshes run in the nursery `loads`, so that no caller's cancellation reaches them; what they bring is
     written to the lower tiers in the nursery `writes`, which is to outlive `loads`. `absent` names the tiers that the
-    profile wants and that could not be opened: they may hold what a purge can't reach.
+    profile wants and that could not be opened: they may hold what a purge can't reach. `shared` is how loads and purges
+    are shared with other instances, where they are.
     """
 
     def __init__(
@@ -69,6 +82,7 @@ class Pipeline:
         writes: trio.Nursery,
         absent: Sequence[str] = (),
         telemetry: Telemetry | None = None,
+        shared: Shared | None = None,
         siblings: Siblings | None = None,
     ) -> None:
         self.clock = clock
@@ -77,7 +91,8 @@ class Pipeline:
             self.telemetry.tiers.of("memory", "read", outcome) for outcome in ("hit", "miss")
         )
         self.memory = memory
-        self.lower = tuple(lower)
+        self._shared = shared
+        self._own = tuple(lower)
         self._lookups: SingleFlight[Answer] = SingleFlight(loads)
         self._loads: SingleFlight[Entry] = SingleFlight(loads)
         self._writes = writes
@@ -86,6 +101,12 @@ class Pipeline:
         self._absent = tuple(absent)
         self._siblings = siblings
         self._listeners: list[Callable[[], None]] = []
+        self._listeners_elsewhere: list[Callable[[Selector], None]] = []
+
+    @property
+    def lower(self) -> tuple[Metered, ...]:
+        """The tiers below memory, fastest first."""
+        return self._own if self._shared is None else (*self._own, self._shared.metered)
 
     def peek(self, request: Request) -> Answer | None:
         """What memory has for `request`, if it is fresh: no await, no load, nothing started."""
@@ -114,15 +135,17 @@ class Pipeline:
         flight = (request.key, request.policy, revalidate, self._purges.generation)
         return await self._lookups.run(flight, partial(self._look_up, request, revalidate))
 
-    async def purge(self, selector: Selector, *, soft: bool = False) -> int:
-        """Forget the selected entries in every tier, and what loads under way would bring of them.
+    async def purge(self, selector: Selector, *, soft: bool = False, siblings: bool = True) -> int:
+        """Forget the selected entries in every tier and instance, and what loads under way would bring of them.
 
         A soft purge only makes them stale: the next request waits for a load, and gets the old answer if that fails.
-        Returns how many entries there were, counting each tier, once the purge is durable. Raises TierError when a tier
-        could not be purged: it is done in the others then, but may come back.
+        Without `siblings`, whoever asks tells the other processes of this machine himself. Returns how many entries
+        there were, counting each tier of this instance, once the purge is durable. Raises TierError when a tier could
+        not be purged: it is done in the others then, but may come back; and PurgePending when it is done here, and
+        other instances will hear of it later.
         """
         try:
-            return await self._purge(selector, soft=soft, elsewhere=True)
+            return await self._purge(selector, soft=soft, elsewhere=True, siblings=siblings)
         finally:
             for purged in self._listeners:
                 purged()
@@ -130,13 +153,16 @@ class Pipeline:
     async def purge_here(self, selector: Selector, *, soft: bool = False) -> int:
         """As `purge`, in this instance alone: of what is made of this machine, or was purged elsewhere already."""
         try:
-            return await self._purge(selector, soft=soft, elsewhere=False)
+            return await self._purge(selector, soft=soft, elsewhere=False, siblings=False)
         finally:
             for purged in self._listeners:
                 purged()
 
     async def purged_elsewhere(self, selector: Selector, soft: bool) -> int:
         """Apply a purge of another instance. Raises TierError when it is not durable."""
+        if not soft:
+            for purged in self._listeners_elsewhere:
+                purged(selector)
         return await self.purge_here(selector, soft=soft)
 
     def overtake(self, selector: Selector) -> None:
@@ -154,22 +180,43 @@ class Pipeline:
 
     def use(self, memory: Memory | None, lower: Sequence[Metered], absent: Sequence[str] = ()) -> None:
         """Use other tiers from now on; what is under way finds those that it began with."""
-        self.memory, self.lower, self._absent = memory, tuple(lower), tuple(absent)
+        self.memory, self._own, self._absent = memory, tuple(lower), tuple(absent)
 
     async def wait_landed(self) -> None:
         """Wait until every look-up and load that is under way now has ended; those that begin later are not meant."""
         for flights in (self._lookups, self._loads):
             await flights.wait_landed()
 
-    async def _purge(self, selector: Selector, *, soft: bool, elsewhere: bool) -> int:
+    @contextmanager
+    def listening_elsewhere(self, purged: Callable[[Selector], None]) -> Iterator[None]:
+        """Call `purged` before a purge of another instance is applied here, while the block runs."""
+        self._listeners_elsewhere.append(purged)
+        try:
+            yield
+        finally:
+            self._listeners_elsewhere.remove(purged)
+
+    async def _purge(self, selector: Selector, *, soft: bool, elsewhere: bool, siblings: bool) -> int:
         self._purges.record(selector)
         self._failures.forget(selector.value if selector.kind == "key" else None)
         count = self.memory.purge(selector, soft=soft) if self.memory is not None else 0
-        for tier in self.lower:
-            count += await tier.purge(selector, soft=soft)
-        if self._siblings is not None and elsewhere:
-            await self._siblings.publish(selector, soft=soft)()
-        if self._absent:
+        # Sent before anything is waited for, as the disk's is queued: a look-up from now on comes after both.
+        others = (self._shared if elsewhere else None, self._siblings if siblings else None)
+        telling = [each.publish(selector, soft=soft) for each in others if each is not None]
+        troubles: list[TierError] = []
+        for tier in self._own:
+            try:
+                count += await tier.purge(selector, soft=soft)
+            except TierError as error:
+                troubles.append(error)
+        for told in telling:
+            try:
+                await told()
+            except TierError as error:
+                troubles.append(error)
+        if troubles:
+            raise troubles[0]
+        if self._absent and elsewhere:
             raise TierError(
                 f"purged, but not where it can come back from: {', '.join(self._absent)} could not be opened"
             )
@@ -229,9 +276,8 @@ class Pipeline:
         Memory is looked into once more, without being counted: another flight may have landed since it had nothing.
         """
         best: Answer | None = None
-        tiers = request.policy.tiers
         with span("cache read", tier="memory") as reading:
-            kept = self.memory.peek(request.key) if self.memory is not None and "memory" in tiers else None
+            kept = self.memory.peek(request.key) if self.memory is not None and request.in_tier("memory") else None
             reading.set(outcome="miss" if kept is None else "hit")
         if kept is not None:
             if judge(kept, request.policy, self.clock()) is Verdict.FRESH:
@@ -239,7 +285,7 @@ class Pipeline:
             best = Answer(kept, Status.STALE, "memory")
         with self._purges.load() as generation:
             for depth, tier in enumerate(self.lower):
-                entry = await tier.get(request.key) if tier.name in tiers else None
+                entry = await tier.get(request.key) if request.in_tier(tier.name) else None
                 if entry is None:
                     continue
                 if judge(entry, request.policy, self.clock()) is Verdict.FRESH:
@@ -254,7 +300,10 @@ class Pipeline:
             if generation != since:  # what was found before a purge is not to come back by a 304 (not modified)
                 stale = None
             try:
-                loaded = await request.load(stale)
+                if self._shared is not None and request.shared:
+                    loaded = await self._shared.load(request, stale, self.clock())
+                else:
+                    loaded = await request.load(stale)
             except UpstreamError as error:
                 if self._purges.spared(generation, request.key):  # after a purge, everything is worth a try
                     self._failures.record(request.key, error, request.policy, self.clock())
@@ -262,7 +311,7 @@ class Pipeline:
             entries = dict(loaded.companions)
             if loaded.keep:
                 entries[request.key] = loaded.entry
-            await self._keep(entries, request.policy, generation, self.lower)
+            await self._keep(entries, request.policy, generation, self._own)
         return loaded.entry
 
     async def _refresh(self, request: Request, stale: Entry | None, since: int) -> Entry:

@@ -79,6 +79,8 @@ class Alerts(Section):
     """Of each upstream, with all waits and tries, at the 95th percentile; above is bad."""
     disk: SizeAlert = SizeAlert()
     """What is free where the disk tier's file lies; below is bad."""
+    shared: DurationAlert = DurationAlert()
+    """How long the engine of `cache.shared` has been out of reach; above is bad."""
     lag: DurationAlert = DurationAlert()
     """The longest that the event loop kept a task waiting; above is bad."""
 

@@ -58,7 +58,7 @@ def _listeners(profile: Profile) -> Iterator[Contradiction]:
 
 def _tiers(profile: Profile) -> Iterator[Contradiction]:
     memory, disk = profile.cache.memory, profile.cache.disk
-    if not memory.enabled and not disk.enabled:
+    if not memory.enabled and not disk.enabled and not profile.cache.shared.enabled:
         yield Contradiction(
             (("cache", "disk", "enabled"), ("cache", "memory", "enabled")),
             "both tiers are off, so every call asks the upstream",
@@ -77,12 +77,13 @@ def _tiers(profile: Profile) -> Iterator[Contradiction]:
 
 
 def _strategies(profile: Profile) -> Iterator[Contradiction]:
-    memory, disk = profile.cache.memory, profile.cache.disk
+    memory, disk, shared = profile.cache.memory, profile.cache.disk, profile.cache.shared
+    on = {"memory": memory.enabled, "disk": disk.enabled, "shared": shared.enabled}
     for name, strategy in profile.strategies.items():
-        used = {tier for tier in strategy.tiers if (memory if tier == "memory" else disk).enabled}
-        if not used and (memory.enabled or disk.enabled):
+        if any(on.values()) and not any(on[tier] for tier in strategy.tiers):
             keys: tuple[KeyPath, ...] = (("strategies", name, "tiers"),)
-            yield Contradiction(keys, "no tier that is in use may hold the answers", 'name "memory", "disk" or both')
+            named = " or ".join(f'"{tier}"' for tier, used in on.items() if used)
+            yield Contradiction(keys, "no tier that is in use may hold the answers", f"name {named}")
     last, tier = ("disk", disk) if disk.enabled else ("memory", memory)
     if not tier.enabled:
         return

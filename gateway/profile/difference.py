@@ -45,6 +45,7 @@ def differences(before: Loaded, after: Loaded) -> list[Difference]:
 def needs_restart(before: Profile, after: Profile) -> list[str]:
     """The keys that differ and that a reload can't change in a process that runs."""
     found = ["opentelemetry"] if before.opentelemetry != after.opentelemetry else []
+    found += ["cache.shared"] if before.cache.shared != after.cache.shared else []
     found += ["server.front"] if before.server.front != after.server.front else []
     several = max(before.server.workers, after.server.workers) > 1
     return [*found, *(needs_restart_of_workers(before, after) if several else [])]

@@ -106,7 +106,8 @@ def _exposed(root: Node) -> Iterator[Finding]:
     """Credentials where others can see them (addresses, commands), and secrets that are no credentials."""
     for path, node in walk(root):
         of_upstream = path[:1] == ("upstreams",) and path[2:3] == ("auth",) and path[3:] and path[3] in SECRETS
-        if of_upstream or (path[:1] == ("clients",) and path[2:] == ("token",)):
+        of_client = path[:1] == ("clients",) and path[2:] == ("token",)
+        if of_upstream or of_client or path == ("cache", "shared", "password"):
             yield from _secret(path, node)
         if not path or node.written is None or "${credential:" not in node.written:
             continue

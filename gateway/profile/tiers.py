@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gateway.profile.section import Section
+from gateway.profile.shared import SharedTier
 from gateway.profile.units import Duration, Ratio, Size
 
 
@@ -57,6 +58,8 @@ class Cache(Section):
     """L1, in this process."""
     disk: DiskTier = DiskTier()
     """L2, a file."""
+    shared: SharedTier = SharedTier()
+    """What several instances share."""
     pool_size: Annotated[int, Field(ge=1)] = 50
     """How many idle packers and compressors are kept for reuse."""
 
@@ -89,8 +92,8 @@ class Strategy(Section):
     """For how long failures are remembered."""
     jitter: Ratio = 0.0
     """Up to this part of `ttl` is taken off it at random, so that what was stored together does not expire together."""
-    tiers: tuple[Literal["memory", "disk"], ...] = Field(default=("memory", "disk"), strict=False)
-    """The tiers that may hold the answers."""
+    tiers: tuple[Literal["memory", "disk", "shared"], ...] = Field(default=("memory", "disk", "shared"), strict=False)
+    """The tiers that may hold the answers, as far as they are on; `shared` never those of a caller without a name."""
     scope: Literal["public", "private"] = "public"
     """`private`: each caller has answers of its own, whatever the upstream says."""
     upstream_freshness: Literal["ignore", "honour", "cap"] = "ignore"

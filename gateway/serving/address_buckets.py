@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import OrderedDict
+from collections.abc import Callable
 from functools import lru_cache
 
 from gateway.profile.upstreams.policies import RateLimit
@@ -20,9 +21,15 @@ class AddressBuckets:
     starts with a full one.
     """
 
-    def __init__(self, section: RateLimit, room: int = ROOM) -> None:
+    def __init__(
+        self,
+        section: RateLimit,
+        room: int = ROOM,
+        make: Callable[[str, str, RateLimit], Bucket] = lambda _kind, _name, section: Bucket(section),
+    ) -> None:
         self._section = section
         self._room = room
+        self._make = make
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
 
     def __len__(self) -> int:
@@ -36,7 +43,7 @@ class AddressBuckets:
         if bucket is not None:
             self._buckets.move_to_end(network)
             return bucket
-        bucket = self._buckets[network] = Bucket(self._section)
+        bucket = self._buckets[network] = self._make("address", network, self._section)
         if len(self._buckets) > self._room:
             self._buckets.popitem(last=False)
         return bucket

@@ -70,6 +70,8 @@ CLIENT = "gateway.client"
 class Admission:
     """Decides who may ask, out of the profile alone: a value, with one bucket for each client and nothing to close.
 
+    `bucket` makes those, of a kind (client or address) and a name.
+
     Tokens are kept and looked up as keyed hashes: how long a look-up takes depends on a hash that nobody outside can
     know, and not on how much of a token was guessed.
 
@@ -77,7 +79,13 @@ class Admission:
     length is the protection.
     """
 
-    def __init__(self, profile: Profile, telemetry: Telemetry, now: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        telemetry: Telemetry,
+        now: Callable[[], float] = monotonic,
+        bucket: Callable[[str, str, RateLimit], Bucket] = lambda _kind, _name, section: Bucket(section),
+    ) -> None:
         server = profile.server
         self._about = _about(profile)
         self._now = now
@@ -90,10 +98,10 @@ class Admission:
             limit, key = section.rate_limit, dotted(("clients", name, "rate_limit"))
             if limit is None:
                 limit, key = server.rate_limit, "server.rate_limit"
-            known = _Known(Client(name), Bucket(limit) if limit is not None else None, limit, key)
+            known = _Known(Client(name), bucket("client", name, limit) if limit is not None else None, limit, key)
             self._known[self._hash(section.token.encode())] = known
         self._limit = server.rate_limit
-        self._addresses = AddressBuckets(server.rate_limit) if server.rate_limit is not None else None
+        self._addresses = AddressBuckets(server.rate_limit, make=bucket) if server.rate_limit is not None else None
         self._proxies = Proxies(server.trusted_proxies) if server.trusted_proxies else None
         realm = f'Bearer realm="{_quotable(server.name)}"'
         self._no_token = _refusal("no_token", realm)

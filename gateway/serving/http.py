@@ -184,7 +184,7 @@ class HttpServing:
         endpoint = before.endpoint if before is not None and before.endpoint.serves(gateway) else None
         endpoint = endpoint or Endpoint(gateway, self._closing)
         admission = before.admission if before is not None and before.admission.admits_by(profile) else None
-        admission = admission or Admission(profile, gateway.watching.telemetry)
+        admission = admission or Admission(profile, gateway.watching.telemetry, bucket=gateway.bucket)
         mcp = at_path(section.path, cast("ASGIFramework", endpoint), streams=section.sessions)
         if admission.needed:
             mcp = cast("ASGIFramework", AdmissionCheck(mcp, admission))

@@ -25,7 +25,7 @@ _QUIET = (
     "watchfiles",
 )
 """Libraries that log through the standard library; their warnings are ours to pass on, their chatter is not."""
-_SILENT = ("mcp.client",)
+_SILENT = ("mcp.client", "coredis")
 """What it logs with a traceback is told to who asked, as a sentence."""
 _SESSIONS = "mcp.server.streamable_http"
 

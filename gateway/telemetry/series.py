@@ -58,6 +58,8 @@ class ProcessSample:
     descriptors: int = 0
     disk_free: int | None = None
     """Where the disk tier's file lies; None where there is none."""
+    shared_down: float | None = None
+    """For how long the engine of the shared tier has been out of reach; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

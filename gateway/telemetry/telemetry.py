@@ -49,6 +49,19 @@ class Telemetry:
             "several_tokens or rate_limit, `client` the profile's name of who asked, where it has one",
             *("reason", "client"),
         )
+        self.leases = Timings(
+            "gateway_shared_load_seconds",
+            "Loads of documents under a lease of the shared tier: `outcome` is loaded (here), shared (another instance "
+            "has brought it), failed, expired (not waited for any longer) or down (the engine failed meanwhile)",
+            "outcome",
+        )
+        self.shared = Counts(
+            "gateway_shared_purges",
+            "Purges of all instances: `event` is published (made here), heard (made elsewhere), pending (made here "
+            "while the engine was down), caught_up (missed, and applied later), forgot_all (too much was missed, so "
+            "everything was purged here) or unreadable (no purge at all)",
+            "event",
+        )
         self.misses = MissShapes()
         self.actions = Counts("gateway_monitor_actions", "What monitors did about it", "monitor", "action")
 
@@ -74,8 +87,8 @@ class Telemetry:
 
     def metrics(self) -> list[Metric]:
         """All families, as they are told."""
-        families = (self.requests, self.tiers, self.upstreams, self.selects, self.serialises, self.lag)
-        counts = (self.refusals, self.restarts, self.actions, self.connections)
+        families = (self.requests, self.tiers, self.upstreams, self.selects, self.serialises, self.lag, self.leases)
+        counts = (self.shared, self.refusals, self.restarts, self.actions, self.connections)
         return [*(family.metric() for family in families), *(family.metric() for family in counts)]
 
 

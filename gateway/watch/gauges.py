@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import psutil
 
     from gateway.tiers.disk import DiskTier
+    from gateway.tiers.shared.tier import SharedTier
 
 # psutil is imported at the first look, and not while a gateway starts.
 
@@ -68,8 +69,10 @@ class Gauges:
         lower: Sequence[Metered],
         policies: Mapping[str, Sequence[Policies]],
         started: float | None = None,
+        shared: SharedTier | None = None,
     ) -> None:
         self._memory = memory
+        self._shared = shared
         self._disk = disk
         self._meters = {tier.name: tier.meter for tier in lower}
         self._policies = policies
@@ -114,7 +117,14 @@ class Gauges:
                 self._limits["disk"],
                 file.evicted,
             )
+        if self._shared is not None:  # how much is in the engine is the engine's to tell
+            meter = self._meters["shared"]
+            states["shared"] = TierState(meter.hits, meter.misses, meter.errors, 0, 0, 0, 0)
         return states
+
+    def shared_down(self) -> float | None:
+        """Seconds for which the engine of the shared tier has been out of reach; None without such a tier."""
+        return None if self._shared is None else self._shared.statistics().down_seconds
 
     def curves(self) -> dict[str, Curve]:
         """What hit rate each tier would have at other sizes; nothing of one whose curve the profile turned off."""
@@ -178,10 +188,24 @@ class Gauges:
                 "gateway_upstream_breaker_open", "1 while the breaker lets little or nothing through", "breaker_open"
             ),
             of_upstreams("gateway_upstream_breaker_trips", "How often the breaker opened", "trips", counter=True),
+            *self._of_shared(),
             _one("gateway_process_memory_bytes", "Resident memory", float(self.resident())),
             _one("gateway_process_cpu_seconds", "CPU time, user and system", self.cpu_seconds(), counter=True),
             _one("gateway_process_descriptors", "Open file descriptors", float(open_now)),
             _one("gateway_process_descriptors_limit", "File descriptors that may be open", float(most)),
+        ]
+
+    def _of_shared(self) -> list[Metric]:
+        if self._shared is None:
+            return []
+        stands = self._shared.statistics()
+        return [
+            _one("gateway_shared_up", "1 while the engine of `cache.shared` is in reach", float(stands.up)),
+            _one("gateway_shared_untold_purges", "Purges that other instances are to be told of", float(stands.untold)),
+            _one("gateway_shared_waiting", "Loads that wait for another instance", float(stands.waiting)),
+            _one("gateway_shared_damaged", "Entries that did not decode", float(stands.damaged), counter=True),
+            _one("gateway_shared_overtaken", "Writes after a purge, not made", float(stands.overtaken), counter=True),
+            _one("gateway_shared_too_large", "Answers over `max_value`", float(stands.too_large), counter=True),
         ]
 
 

@@ -75,7 +75,8 @@ class Sampler:
         requests = _since(now.requests, before.requests)
         lag = self._telemetry.lag.of().since(before.lag)
         cpu = (now.cpu - before.cpu) / seconds
-        process = ProcessSample(self._gauges.resident(), cpu, lag.max, self._gauges.descriptors()[0], free)
+        down = self._gauges.shared_down()
+        process = ProcessSample(self._gauges.resident(), cpu, lag.max, self._gauges.descriptors()[0], free, down)
         self._series.add(
             Sample(
                 self._clock(),

@@ -103,6 +103,6 @@ def test_faults_of_several_files(folder: Folder) -> None:
     assert folder.lines('extends = ["a.toml", "b.toml", "c.toml"]\n[tools.t]\nstrategy = 1') == [
         "c.toml: expected a file, found a folder",
         "a.toml:1:5: expected TOML, found a syntax error: invalid value",
-        'b.toml:2:1: cache.pol_size: expected one of the keys memory, disk or pool_size, found "pol_size"',
+        'b.toml:2:1: cache.pol_size: expected one of the keys memory, disk, shared or pool_size, found "pol_size"',
         "p.toml:3:12: tools.t.strategy: expected a string, found 1",
     ]

@@ -81,7 +81,11 @@ def test_a_new_header(folder: Folder) -> None:
 @pytest.mark.parametrize(
     ("variable", "line", "hint"),
     [
-        ("GATEWAY__CACHE__POLL_SIZE", "cache: expected one of memory, disk or pool_size, found POLL_SIZE", "pool_size"),
+        (
+            "GATEWAY__CACHE__POLL_SIZE",
+            "cache: expected one of memory, disk, shared or pool_size, found POLL_SIZE",
+            "pool_size",
+        ),
         (
             "GATEWAY__UPSTREAMS__VARLET_DOC__TIMEOUT",
             "upstreams: expected one of varlet-docs, found VARLET_DOC",
@@ -156,7 +160,7 @@ def test_unknown_keys_of_set(folder: Folder) -> None:
     """A key that the profile does not have is a fault of --set."""
     (fault,) = folder.faults("[cache]", overrides=["cache.pol_size=1"])
     assert str(fault) == (
-        '--set: cache.pol_size: expected one of the keys memory, disk or pool_size, found "pol_size"\n'
+        '--set: cache.pol_size: expected one of the keys memory, disk, shared or pool_size, found "pol_size"\n'
         "         did you mean pool_size?"
     )
 

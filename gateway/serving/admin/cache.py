@@ -202,4 +202,9 @@ def _tiers(gateway: Gateway) -> dict[str, TierStats]:
                 evictions=about.pop("evicted"),
                 about=about,
             )
+        elif (
+            gateway.shared is not None and tier is gateway.shared.leases.metered
+        ):  # how much it holds, the engine knows
+            about = asdict(gateway.shared.tier.statistics())
+            tiers[tier.name] = TierStats(**asdict(tier.meter), entries=0, size=0, evictions=0, about=about)
     return tiers

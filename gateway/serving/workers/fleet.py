@@ -137,13 +137,17 @@ class Fleet:
         """
         counts: list[int] = []
         troubles: list[str] = []
+        # Of a purge that a worker asks for, it has told other instances itself.
+        publisher = next((worker for worker in self.workers if worker.greeted), None) if by is None else None
 
         async def one(worker: Worker) -> None:
             if not worker.greeted:
                 worker.missed.append((selector, soft))
                 return
             try:
-                answer = await self._ask(worker, "POST", "/worker/purge", json=purge_of(selector, soft))
+                answer = await self._ask(
+                    worker, "POST", "/worker/purge", json={**purge_of(selector, soft), "publish": worker is publisher}
+                )
                 if answer.is_error:
                     troubles.append(f"worker {worker.number}: {answer.json()['error']}")
                 else:

@@ -101,9 +101,13 @@ def own_routes(gateway: Gateway) -> Blueprint:
     @hide
     async def purge() -> tuple[dict[str, Any], int]:
         """A purge of another worker, or of the supervisor's caller."""
-        selector, soft = selector_of(await request.get_json())
+        told = await request.get_json()
+        selector, soft = selector_of(told)
+        pipeline = gateway.pipeline
         try:
-            return {"purged": await gateway.pipeline.purged_elsewhere(selector, soft)}, 200
+            if told.get("publish"):  # to other instances; the supervisor tells the other workers
+                return {"purged": await pipeline.purge(selector, soft=soft, siblings=False)}, 200
+            return {"purged": await pipeline.purged_elsewhere(selector, soft)}, 200
         except TierError as error:
             return {"error": str(error)}, 503
 

@@ -24,13 +24,13 @@ from typing import Generic, TypeVar
 
 import trio
 
-from gateway.profile.upstreams.policies import Politeness
+from gateway.profile.upstreams.policies import Politeness, RateLimit
 from gateway.upstream.policies.breaker import BreakerStatistics, CircuitBreaker
 from gateway.upstream.policies.budget import RetryBudget
 from gateway.upstream.policies.concurrency import Slots
 from gateway.upstream.policies.deadline import Doing, deadline, limited, promised
 from gateway.upstream.policies.hedge import Latencies, delay_of, hedged
-from gateway.upstream.policies.rate import TokenBucket
+from gateway.upstream.policies.rate import Elsewhere, TokenBucket
 from gateway.upstream.policies.retry import Draw, pauses, retrying
 
 T = TypeVar("T")
@@ -93,6 +93,10 @@ class Policies:
                 delays = pauses(retries, section.retry_delay, self._draw)
                 return await retrying(partial(self._try, ask), delays, partial(self._worthwhile, ask))
 
+    def share(self, rate: Callable[[RateLimit], Elsewhere]) -> None:
+        """Keep to the rate limit together with others: `rate` gives what they allow."""
+        self._bucket.elsewhere = rate(self._section.rate_limit)
+
     def statistics(self) -> PolicyStatistics:
         """What is under way, what waits, and what was sent."""
         return PolicyStatistics(
@@ -123,6 +127,7 @@ class Policies:
         self._breaker.check(trio.current_time())
         ask.doing.now = f"waiting for its turn (upstreams.{self.upstream}.rate_limit)"
         await self._bucket.take()
+        await self._bucket.take_elsewhere()
         return await self._sent(ask)
 
     async def _sent(self, ask: _Asking[T]) -> T:
@@ -149,6 +154,7 @@ class Policies:
 
         async def second() -> T:
             try:
+                await self._bucket.take_elsewhere()
                 return await self._sent(ask)
             finally:
                 self._slots.release(slot)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol
+
 import trio
 
 from gateway.errors import UpstreamNotAsked
@@ -35,14 +38,56 @@ class Bucket:
         return now
 
 
+class ReportedBucket(Bucket):
+    """A bucket from which others take as well, elsewhere: what was taken here is reported now and then.
+
+    `took` is told of each token; whoever reports them calls `report`, and then `learn`.
+    """
+
+    __slots__ = ("_taken", "_took", "key", "section")
+
+    def __init__(self, section: RateLimit, key: str, took: Callable[[ReportedBucket], None]) -> None:
+        super().__init__(section)
+        self.key = key
+        self.section = section
+        self._took = took
+        self._taken = 0
+
+    def take_nowait(self, now: float) -> float:
+        """As of any bucket, by what was known of the others at the last report."""
+        ready = super().take_nowait(now)
+        if ready <= now:
+            self._taken += 1
+            self._took(self)
+        return ready
+
+    def report(self) -> int:
+        """How many tokens were taken since the last report."""
+        taken, self._taken = self._taken, 0
+        return taken
+
+    def learn(self, full_at: float) -> None:
+        """The bucket is full again at `full_at`, by all reports so far."""
+        self._full_at = full_at + self._taken * self._interval
+
+
+class Elsewhere(Protocol):
+    """The same limit, kept to by others as well."""
+
+    async def wait(self, longest: float) -> float:
+        """Reserve a token and tell the seconds until it may be used; none is reserved where that is over `longest`."""
+
+
 class TokenBucket(Bucket):
     """A bucket of one upstream, whose tokens can be waited for."""
 
-    __slots__ = ("_turn", "_upstream")
+    __slots__ = ("_turn", "_upstream", "elsewhere")
 
     def __init__(self, upstream: str, section: RateLimit) -> None:
         super().__init__(section)
         self._upstream = upstream
+        self.elsewhere: Elsewhere | None = None
+        """What else has to allow it."""
         # Fair, so that nobody starves. Waiting in a queue and not on a reservation: one who gives up takes no turn.
         self._turn = trio.StrictFIFOLock()
 
@@ -68,14 +113,27 @@ class TokenBucket(Bucket):
             return
         wait = max(self._full_at, now) + self.waiting * self._interval - self._slack - now
         if wait > 0 and now + wait > trio.current_effective_deadline():
-            raise UpstreamNotAsked(
-                self._upstream,
-                f"not asked: its next turn would be in {format_duration(max(0.1, round(wait, 1)))}, which is too late "
-                f"(upstreams.{self._upstream}.rate_limit)",
-            )
+            raise self._too_late(wait)
         async with self._turn:
             now = trio.current_time()
             ready = self.take_nowait(now)
             if ready > now:
                 await trio.sleep_until(ready)
                 self.take_nowait(max(ready, trio.current_time()))
+
+    async def take_elsewhere(self) -> None:
+        """Wait until others allow it, too; after `take`. Raises UpstreamNotAsked where that would be too late."""
+        if self.elsewhere is None:
+            return
+        longest = trio.current_effective_deadline() - trio.current_time()
+        wait = await self.elsewhere.wait(longest)
+        if wait > longest:
+            raise self._too_late(wait)
+        await trio.sleep(wait)
+
+    def _too_late(self, wait: float) -> UpstreamNotAsked:
+        return UpstreamNotAsked(
+            self._upstream,
+            f"not asked: its next turn would be in {format_duration(max(0.1, round(wait, 1)))}, which is too late "
+            f"(upstreams.{self._upstream}.rate_limit)",
+        )

@@ -57,6 +57,8 @@ def _number(name: str, alert: Alert, window: Window) -> float | None:
             return window.cpu
         case "disk":
             return None if last.process.disk_free is None else float(last.process.disk_free)
+        case "shared":
+            return last.process.shared_down
         case "lag":
             return window.lag
         case "throughput":

@@ -63,7 +63,7 @@ def evictions(facts: Facts) -> Iterator[Issue]:
         larger, room = _larger(facts, tier, state)
         if twice - now < _GAIN or not larger:
             continue
-        last = tier == list(facts.tiers)[-1]
+        last = tier == _lowest(facts)
         free = facts.window.last.process.disk_free if tier == "disk" and facts.window.last is not None else None
         fits = free is None or free > state.limit * 1.1
         yield Issue(
@@ -167,7 +167,13 @@ def _larger(facts: Facts, tier: str, state: TierState) -> tuple[Change, str]:
 
 
 def _lowest_evicts(facts: Facts) -> bool:
-    return bool(facts.tiers) and facts.window.evictions(list(facts.tiers)[-1]) > 0
+    lowest = _lowest(facts)
+    return lowest is not None and facts.window.evictions(lowest) > 0
+
+
+def _lowest(facts: Facts) -> str | None:
+    """The last tier whose room the profile decides; that of the shared one is its engine's."""
+    return next((tier for tier, state in reversed(list(facts.tiers.items())) if state.limit), None)
 
 
 def _by_strategy(facts: Facts) -> dict[str, dict[str, ToolFacts]]:

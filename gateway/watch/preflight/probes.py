@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 from urllib.parse import urlsplit
 
 import orjson
@@ -27,6 +27,9 @@ from gateway.profile.upstreams.npm import NpmUpstream
 from gateway.profile.upstreams.search import SearchUpstream
 from gateway.upstream.mcp.server import McpServer
 from gateway.watch.preflight.model import Point, failed, passed, warned
+
+if TYPE_CHECKING:
+    from gateway.tiers.shared.tier import SharedTier
 
 _NOW = Policy("preflight", ttl=1.0).at_most(0.0)
 """What was kept says nothing of whether an upstream can be reached."""
@@ -80,6 +83,16 @@ def disk_room(profile: Profile) -> Point:
     if free < needed:
         return failed("disk room", found, "make room, or lower cache.disk.max_size", *key)
     return passed("disk room", found, *key)
+
+
+def shared_tier(profile: Profile, tier: SharedTier | None) -> Point:
+    """Whether the engine of the shared tier can be reached, and takes the gateway for who it is."""
+    key = ("cache", "shared", "url")
+    if tier is None:
+        return passed("shared tier", "there is no shared tier", "cache", "shared", "enabled")
+    if not tier.link.up:
+        return failed("shared tier", f"out of reach: {tier.link.reason}", "start it, or correct cache.shared", *key)
+    return passed("shared tier", f"connected to {profile.cache.shared.url}", *key)
 
 
 async def upstreams(profile: Profile, documents: Documents, servers: Mapping[str, McpServer]) -> AsyncIterator[Point]:

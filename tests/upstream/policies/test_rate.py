@@ -8,7 +8,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from gateway.errors import UpstreamNotAsked
 from gateway.profile.upstreams.policies import RateLimit
-from gateway.upstream.policies.rate import TokenBucket
+from gateway.upstream.policies.rate import ReportedBucket, TokenBucket
 
 
 def bucket_of(max_: int, window: float) -> TokenBucket:
@@ -137,3 +137,17 @@ async def test_who_finds_a_token_never_waits(autojump_clock: MockClock) -> None:
             await bucket.take()
         nursery.cancel_scope.cancel()
     assert seen == {0}
+
+
+def test_a_reported_bucket_says_what_it_gave_out_and_learns_what_others_did() -> None:
+    """Each token is reported once, and what was taken after a report comes on top of what that taught."""
+    told: list[ReportedBucket] = []
+    bucket = ReportedBucket(RateLimit.model_construct(max=10, window=10.0), "key", told.append)
+    assert [bucket.take_nowait(0.0) for _ in range(3)] == [0.0] * 3
+    assert told == [bucket] * 3
+    assert (bucket.report(), bucket.report()) == (3, 0)
+    assert bucket.take_nowait(0.0) == 0.0
+    bucket.learn(8.0)
+    assert bucket.take_nowait(0.0) == 0.0
+    assert bucket.take_nowait(0.0) > 0.0
+    assert bucket.report() == 2

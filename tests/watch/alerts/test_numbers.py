@@ -18,6 +18,7 @@ THRESHOLDS = {
     "cpu": "50%",
     "upstream_response_time": "1s",
     "disk": "1GB",
+    "shared": "1s",
     "lag": "1s",
 }
 
@@ -40,13 +41,13 @@ def series(*samples: Sample) -> Series:
     return found
 
 
-def busy(requests: int = 10, *, disk_free: int | None = 7) -> Sample:
+def busy(requests: int = 10, *, disk_free: int | None = 7, shared_down: float | None = 3.0) -> Sample:
     outcomes = {"hit": requests - 2, "miss": 1, "failed": 1}
     upstreams = {
         "fast": UpstreamSample(timings(*[0.25] * requests), {}),
         "slow": UpstreamSample(timings(*[2.5] * requests), {}),
     }
-    process = ProcessSample(memory=5, cpu=0.5, lag=0.125, disk_free=disk_free)
+    process = ProcessSample(memory=5, cpu=0.5, lag=0.125, disk_free=disk_free, shared_down=shared_down)
     return Sample(0.0, 10.0, timings(*[0.5] * requests), outcomes, {}, upstreams, process)
 
 
@@ -77,6 +78,7 @@ def test_nothing_is_known_before_the_first_sample(name: str) -> None:
         ("cpu", {"": 0.5}),
         ("upstream_response_time", {"fast": 0.25, "slow": 2.5}),
         ("disk", {"": 7.0}),
+        ("shared", {"": 3.0}),
         ("lag", {"": 0.125}),
     ],
 )
@@ -93,7 +95,7 @@ def test_few_requests_are_no_number(name: str) -> None:
     assert set(number(name, series(idle), min_requests=0).values()) <= {None}
 
 
-@pytest.mark.parametrize("name", ["throughput", "memory", "cpu", "disk", "lag"])
+@pytest.mark.parametrize("name", ["throughput", "memory", "cpu", "disk", "shared", "lag"])
 def test_other_numbers_need_no_requests(name: str) -> None:
     """An idle gateway may run out of memory or of disk."""
     assert None not in number(name, series(busy()), min_requests=1000).values()
@@ -102,6 +104,11 @@ def test_other_numbers_need_no_requests(name: str) -> None:
 def test_no_disk_tier_has_no_room_to_run_out_of() -> None:
     """There is no number then."""
     assert number("disk", series(busy(disk_free=None))) == {"": None}
+
+
+def test_no_shared_tier_is_never_out_of_reach() -> None:
+    """There is no number then."""
+    assert number("shared", series(busy(shared_down=None))) == {"": None}
 
 
 def test_the_window_is_the_alerts_own() -> None:
