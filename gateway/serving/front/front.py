@@ -25,7 +25,7 @@ _LATE = {
 _WATCH = 1.0
 """Seconds between two looks at the deadlines: they end connections so much later at most."""
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-_FIRST = 1.0
+_FIRST = 2.0
 """Seconds that a client has for its first request when the end comes: it may have connected a moment before."""
 _PAUSE = 0.1
 """Seconds to wait when the system has nothing left for another connection."""
