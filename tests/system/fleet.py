@@ -130,12 +130,12 @@ class Fleet:
         """The answer as it came by HTTP."""
         return await self.client.post(self.gateways[number].url, content=_message(name), headers=_HEADERS)
 
-    async def ask_alone(self, number: int, name: str, sent: Callable[[], None]) -> Any:
+    async def ask_alone(self, port: int, name: str, sent: Callable[[], None]) -> Any:
         """As `ask`, on a connection of its own, which costs little; `sent` is called once the request is."""
         body = _message(name)
         fields = {**_HEADERS, "Host": "localhost", "Content-Length": str(len(body)), "Connection": "close"}
         head = "".join(f"{key}: {value}\r\n" for key, value in fields.items())
-        stream = await trio.open_tcp_stream("127.0.0.1", self.gateways[number].port)
+        stream = await trio.open_tcp_stream("127.0.0.1", port)
         async with stream:
             await stream.send_all(f"POST /mcp HTTP/1.1\r\n{head}\r\n".encode() + body)
             sent()

@@ -31,7 +31,7 @@ async def test_1000_misses_are_one_request(tmp_path: Path, nursery: trio.Nursery
                 gateways.upstream.gate.set()
 
         async def caller(number: int) -> None:
-            answers[await gateways.ask_alone(number % 3, "a", sent)] += 1
+            answers[await gateways.ask_alone(gateways.gateways[number % 3].port, "a", sent)] += 1
 
         async with trio.open_nursery() as callers:
             for number in range(CALLERS):

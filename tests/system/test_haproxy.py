@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
@@ -15,6 +16,7 @@ from pathlib import Path
 import httpx2
 import trio
 
+from tests.system.fleet import fleet
 from tests.system.fronted import write_profile
 from tests.system.processes import Gateway
 
@@ -29,6 +31,7 @@ META = {
 CALLERS, LISTERS = 5, 2
 PACE = 0.01
 """Seconds that each of them leaves between two requests: this machine has others to serve."""
+CROWD, ASKERS = 1000, 6
 SOME = 60
 """Answers to see before the next thing happens."""
 
@@ -134,3 +137,67 @@ async def test_one_is_reloaded_one_killed_and_one_restarted(tmp_path: Path) -> N
     assert set(steady) == {200}
     assert sum(status != 200 for status in lost) <= CALLERS + LISTERS
     assert set(lost) <= {200, 502, 0}
+
+
+async def test_a_fleet_with_an_engine_behind_it(tmp_path: Path, nursery: trio.Nursery) -> None:
+    """1000 concurrent misses by way of HAProxy are one request; a purge by one instance is seen through all of them.
+
+    Then the engine and an instance are killed under load: nothing is lost but what that instance had.
+    """
+    names = [f"d{number}" for number in range(100)]
+    async with fleet(tmp_path, nursery) as gateways:
+        with ExitStack() as stack:
+            listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=CROWD))
+            named = {"abc"[number]: gateway for number, gateway in gateways.gateways.items()}
+            options = ("-db", "-f", str(configured(tmp_path, named, listening)))
+            haproxy = Gateway(tmp_path, *options, program=[HAPROXY], pass_fds=[listening.fileno()])
+            stack.enter_context(haproxy)
+            port = listening.getsockname()[1]
+            gateways.upstream.offer("a", *names)
+            gateways.upstream.hold()
+            answers: Counter[object] = Counter()
+            under_way = 0
+
+            def sent() -> None:
+                nonlocal under_way
+                under_way += 1
+                if under_way == CROWD:
+                    gateways.upstream.gate.set()
+
+            async def caller() -> None:
+                answers[await gateways.ask_alone(port, "a", sent)] += 1
+
+            async with trio.open_nursery() as callers:
+                for _ in range(CROWD):
+                    callers.start_soon(caller)
+            assert (answers, gateways.upstream.asked) == ({1: CROWD}, {"a": 1})
+            shares = [await gateways.metric(number, 'gateway_connections_total{event="opened"}') for number in range(3)]
+            assert all(share > 0 for share in shares), shares
+
+            assert (await gateways.purge(0, tag="upstream:api")).status_code == 200
+            for number in range(3):
+                await gateways.ask_until(number, "a", 2)
+
+            lost: list[object] = []
+            answered = 0
+            some = trio.Event()
+
+            async def asker(mine: list[str]) -> None:
+                nonlocal answered
+                for name in mine:
+                    try:
+                        await gateways.ask_alone(port, name, lambda: None)
+                    except (AssertionError, OSError, trio.BrokenResourceError) as error:
+                        lost.append(error)
+                    answered += 1
+                    if answered == len(names):
+                        some.set()
+
+            async with trio.open_nursery() as callers:
+                for number in range(ASKERS):
+                    callers.start_soon(asker, names[number:] + names[:number])
+                await some.wait()
+                gateways.engine.kill()
+                gateways.signal(2, signal.SIGKILL)
+            assert answered == ASKERS * len(names)
+            assert len(lost) <= ASKERS  # each had one request on it at most
