@@ -77,6 +77,7 @@ async def _serve(loaded: Loaded, reread: Callable[[], Loaded], supervisor: Super
 async def _work(loaded: Loaded, reread: Callable[[], Loaded], place: Place) -> int:
     """Serve as one of several workers."""
     from gateway.assembly.running import open_running
+    from gateway.serving.admission import take_own_credential
     from gateway.serving.http import HttpServing
     from gateway.serving.listening import listen
     from gateway.serving.reloading import Reloader
@@ -84,6 +85,7 @@ async def _work(loaded: Loaded, reread: Callable[[], Loaded], place: Place) -> i
     from gateway.serving.workers.worker import Siblings, client_of, hub_path, own_routes
 
     structlog.contextvars.bind_contextvars(worker=place.number)
+    take_own_credential(place.credential.encode())
     stop, passed = trio.Event(), place.passed()
     try:
         async with (

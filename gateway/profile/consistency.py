@@ -16,12 +16,16 @@ from gateway.profile.references import fetches
 from gateway.profile.templates import fields
 from gateway.profile.tools import Tool
 from gateway.profile.units import format_duration, format_size
+from gateway.profile.upstreams import Upstream
+from gateway.profile.upstreams.mcp import McpUpstream
+from gateway.profile.upstreams.policies import Politeness
 
 
 def contradictions(profile: Profile) -> tuple[Contradiction, ...]:
     """Every contradiction in a valid profile, in the order of its sections."""
     return (
         *_listeners(profile),
+        *_workers(profile),
         *client_contradictions(profile),
         *_tiers(profile),
         *_strategies(profile),
@@ -54,6 +58,29 @@ def _listeners(profile: Profile) -> Iterator[Contradiction]:
             "a stop waits for load balancers to read /readyz, and there is no admin site that has it",
             "set admin.enabled = true, or remove drain_delay",
         )
+
+
+def _workers(profile: Profile) -> Iterator[Contradiction]:
+    server = profile.server
+    if server.workers > 1 and server.sessions:
+        yield Contradiction(
+            (("server", "sessions"), ("server", "workers")),
+            "a session is known to one worker, and its requests may reach another one, to which it does not exist",
+            "set workers = 1, or sessions = false",
+        )
+    small = [name for name, each in profile.upstreams.items() if _max_concurrent(each) < server.workers]
+    for name in small:
+        yield Contradiction(
+            (("upstreams", name, "max_concurrent"), ("server", "workers")),
+            f"each of {server.workers} workers has one request under way at least, so that there may be more",
+            f"raise max_concurrent to {server.workers}, or lower workers",
+        )
+
+
+def _max_concurrent(upstream: Upstream) -> float:
+    if isinstance(upstream, Politeness) and not isinstance(upstream, McpUpstream):
+        return upstream.max_concurrent
+    return float("inf")
 
 
 def _tiers(profile: Profile) -> Iterator[Contradiction]:

@@ -60,8 +60,8 @@ class _Known:
 ANYONE = Client()
 """Whoever asks, where nobody has a name."""
 
-OWN_CREDENTIAL = f"Bearer {secrets.token_urlsafe(32)}".encode()
-"""What this process asks itself with, to see that it answers: always let in, and in no count or limit."""
+_own = [f"Bearer {secrets.token_urlsafe(32)}".encode()]
+"""What this process asks itself with; a list, since workers have that of their supervisor."""
 
 CLIENT = "gateway.client"
 """The key of an ASGI scope that holds its `Client`."""
@@ -126,7 +126,7 @@ class Admission:
 
         Sources: RFC 6750, sections 2.1 and 3; RFC 6585, section 4 (429); RFC 9110, section 10.2.3 (Retry-After).
         """
-        if len(authorizations) == 1 and secrets.compare_digest(authorizations[0], OWN_CREDENTIAL):
+        if len(authorizations) == 1 and secrets.compare_digest(authorizations[0], _own[0]):
             return ANYONE
         if self._proxies is not None:
             address = self._proxies.client_of(address, forwarded)
@@ -170,6 +170,16 @@ class Admission:
 
     def _hash(self, token: bytes) -> bytes:
         return hashlib.blake2b(token, digest_size=32, key=self._key).digest()
+
+
+def own_credential() -> bytes:
+    """What a gateway asks itself with, to see that it answers: always let in, and in no count or limit."""
+    return _own[0]
+
+
+def take_own_credential(credential: bytes) -> None:
+    """Let in who asks with another one from now on, in place of this process's own: its supervisor."""
+    _own[0] = credential
 
 
 def caller_of(client: Client, credential: str) -> str:

@@ -80,6 +80,11 @@ TOOL = """
             "site that has it",
         ),
         (
+            "[server]\nworkers = 2\nsessions = true",
+            "3:1: server.sessions: warning: a session is known to one worker, and its requests may reach another one, "
+            "to which it does not exist",
+        ),
+        (
             "[server]\nready_after = 'warm'",
             "2:1: server.ready_after: warning: nothing is warmed on start, so there is nothing to wait for",
         ),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.profile.clients import Client as Known
-from gateway.serving.admission import ANYONE, OWN_CREDENTIAL, Client, Refusal, caller_of
+from gateway.serving.admission import ANYONE, Client, Refusal, caller_of, own_credential
 from tests.serving.gate import ALICE, BOB, NO_TOKEN, Gate, bearer, once
 
 
@@ -229,12 +229,12 @@ def test_who_owns_private_answers() -> None:
 def test_the_process_itself(authentication: Literal["bearer", "none"]) -> None:
     """What it asks itself is let in whatever the profile says, and takes nothing from anybody's limit."""
     gate = Gate(authentication=authentication, limit=(1, 60.0))
-    assert [gate.ask(OWN_CREDENTIAL, address="127.0.0.1") for _ in range(3)] == [ANYONE] * 3
+    assert [gate.ask(own_credential(), address="127.0.0.1") for _ in range(3)] == [ANYONE] * 3
     assert gate.ask(bearer(ALICE), address="127.0.0.1") in (Client("alice"), ANYONE)
     assert gate.counted() == {}
 
 
 def test_nobody_else_is_the_process() -> None:
     """A part of its credential, or a second one beside it, is none."""
-    for authorizations in ((OWN_CREDENTIAL[:-1],), (OWN_CREDENTIAL, OWN_CREDENTIAL), (OWN_CREDENTIAL[7:],)):
+    for authorizations in ((own_credential()[:-1],), (own_credential(), own_credential()), (own_credential()[7:],)):
         assert isinstance(Gate().ask(*authorizations), Refusal)

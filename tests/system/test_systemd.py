@@ -97,7 +97,13 @@ def test_a_start_that_fails_is_never_ready(tmp_path: Path, manager: Manager) -> 
 
 
 @pytest.mark.parametrize(
-    "more", [(), ("--set", "server.front=false"), ("--set", 'server.rate_limit={max=1, window="1h"}')]
+    "more",
+    [
+        (),
+        ("--set", "server.front=false"),
+        ("--set", 'server.rate_limit={max=1, window="1h"}'),
+        ("--set", "server.workers=2", "--set", 'server.rate_limit={max=1, window="1h"}'),
+    ],
 )
 def test_the_watchdog_of_a_gateway_that_answers(tmp_path: Path, manager: Manager, more: tuple[str, ...]) -> None:
     """It is told again and again that all is well, whichever way requests take and however few are allowed."""

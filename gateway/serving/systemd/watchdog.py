@@ -8,7 +8,7 @@ import trio
 from mcp_types.version import LATEST_MODERN_VERSION
 
 from gateway import __version__
-from gateway.serving.admission import OWN_CREDENTIAL
+from gateway.serving.admission import own_credential
 from gateway.serving.systemd.supervisor import Supervisor
 
 log = structlog.get_logger(__name__)
@@ -30,7 +30,7 @@ _HEADERS = {
     "Accept": "application/json, text/event-stream",
     "MCP-Protocol-Version": LATEST_MODERN_VERSION,
     "Mcp-Method": "server/discover",
-    "Authorization": OWN_CREDENTIAL.decode(),
+    "Authorization": own_credential().decode(),
 }
 _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104  # what to connect to, not to bind
 

@@ -18,6 +18,7 @@ import trio
 from gateway.errors import GatewayError, StartError, TierError
 from gateway.pipeline.invalidation import Selector
 from gateway.profile.loader import Loaded
+from gateway.serving.admission import own_credential
 from gateway.serving.workers.numbers import Numbers, added, read
 from gateway.serving.workers.worker import VARIABLE, Place, client_of, purge_of, worker_path
 
@@ -224,7 +225,7 @@ class Fleet:
 
     def _start(self, worker: Worker) -> None:
         mcp = tuple(sock.fileno() for sock in self._mcp)
-        place = Place(worker.number, len(self.workers), self._folder, mcp, self._alive[0])
+        place = Place(worker.number, len(self.workers), self._folder, mcp, self._alive[0], own_credential().decode())
         environ = {**os.environ, VARIABLE: place.told()}
         worker.process = subprocess.Popen(self._command, env=environ, pass_fds=(*mcp, self._alive[0]))  # noqa: S603  # this very program
         worker.started_at, worker.started_on = time.time(), self.loaded

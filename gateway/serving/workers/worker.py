@@ -43,6 +43,8 @@ class Place:
     """The sockets that all workers accept from."""
     alive: int
     """A pipe that ends with the supervisor."""
+    credential: str
+    """What the supervisor asks with, as its watchdog does."""
 
     @property
     def path(self) -> str:

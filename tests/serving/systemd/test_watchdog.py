@@ -9,7 +9,7 @@ import pytest
 import structlog
 import trio
 
-from gateway.serving.admission import OWN_CREDENTIAL
+from gateway.serving.admission import own_credential
 from gateway.serving.systemd.supervisor import Supervisor
 from gateway.serving.systemd.watchdog import Watchdog
 from tests.fakes.http_server import HttpServer, Request, Script, answer, reset, silent
@@ -50,7 +50,7 @@ async def test_while_it_is_answered(tmp_path: Path) -> None:
             headers = server.requests[0].headers
     assert asked[0] == "POST"
     assert b'"server/discover"' in asked[1]
-    assert (headers["host"], headers["authorization"]) == ("localhost", OWN_CREDENTIAL.decode())
+    assert (headers["host"], headers["authorization"]) == ("localhost", own_credential().decode())
 
 
 async def test_only_when_it_is_answered(tmp_path: Path) -> None:
