@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import trio
 
 from gateway.assembly.collector import open_tracing
-from gateway.assembly.nurseries import cancelled_at_the_end, finished_at_the_end
+from gateway.assembly.nurseries import cancelled_apart, cancelled_at_the_end, finished_at_the_end
 from gateway.assembly.parts import Parts
 from gateway.assembly.shared import SharedParts, connect, open_shared, require_shared
 from gateway.assembly.tiers import Tiers, open_tiers
@@ -69,7 +69,7 @@ async def open_core(
             async with (
                 open_shared(profile, tiers.disk, clock, telemetry) as shared,
                 finished_at_the_end() as writes,
-                cancelled_at_the_end() as loads,
+                cancelled_apart() as loads,
             ):
                 pipeline = Pipeline(
                     tiers.memory,

@@ -1,4 +1,4 @@
-"""The two ways in which the tasks of a gateway end with it."""
+"""The ways in which the tasks of a gateway end with it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,23 @@ async def cancelled_at_the_end() -> AsyncIterator[trio.Nursery]:
             yield nursery
         finally:
             nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def cancelled_apart() -> AsyncIterator[trio.Nursery]:
+    """As `cancelled_at_the_end`, and it may be cancelled before: that cancels its tasks, and not the block."""
+    async with trio.open_nursery() as around:
+        nursery: trio.Nursery = await around.start(_apart)
+        try:
+            yield nursery
+        finally:
+            nursery.cancel_scope.cancel()
+
+
+async def _apart(*, task_status: trio.TaskStatus[trio.Nursery]) -> None:
+    async with trio.open_nursery() as nursery:
+        task_status.started(nursery)
+        await trio.sleep_forever()
 
 
 @asynccontextmanager

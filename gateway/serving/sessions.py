@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import Any, cast
 
+import anyio
 import trio
 from hypercorn.typing import (
     ASGIFramework,
@@ -80,7 +82,9 @@ class SessionGuard:
                     serving.deadline = math.inf
                 return event
 
-            await self._app(scope, receive_in_time, send)
+            # Of what it could not pass on it wants to tell the session, too, which its client has ended meanwhile.
+            with suppress(anyio.ClosedResourceError):
+                await self._app(scope, receive_in_time, send)
         if serving.cancelled_caught:
             await answer(send, 408, _LATE)
 
