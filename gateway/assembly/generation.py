@@ -39,7 +39,7 @@ async def open_generation(
             warmer.warmed.set()
         policies = {name: upstream.policies for name, upstream in upstreams.items()}
         policies |= {server.name: server.policies for server in servers}
-        gauges = Gauges(profile.cache, tiers.memory, tiers.disk, tiers.lower, policies, core.started)
+        gauges = Gauges(tiers.memory, tiers.disk, tiers.lower, policies, core.started)
         watching = watching_of(core, profile, gauges, await hold_alerting(stack, core, profile))
         memory, disk = tiers.memory, tiers.disk
         yield Gateway(profile, catalogue, core.pipeline, memory, disk, warmer, core.changes, watching, loaded)

@@ -32,6 +32,10 @@ class UpstreamSample:
     extra: int = 0
     """Retries and hedges beside those."""
     breaker_open: bool = False
+    limit: int = 0
+    """Requests that might have been under way."""
+    waits: int = 0
+    """Requests that had to wait for a slot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,10 @@ class ProcessSample:
     descriptors: int = 0
     disk_free: int | None = None
     """Where the disk tier's file lies; None where there is none."""
+    threads: int = 0
+    """Worker threads that worked..."""
+    threads_waiting: int = 0
+    """...and tasks that waited for one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,8 @@ class Sampler:
         requests = _since(now.requests, before.requests)
         lag = self._telemetry.lag.of().since(before.lag)
         cpu = (now.cpu - before.cpu) / seconds
-        process = ProcessSample(self._gauges.resident(), cpu, lag.max, self._gauges.descriptors()[0], free)
+        threads, descriptors = self._gauges.threads(), self._gauges.descriptors()[0]
+        process = ProcessSample(self._gauges.resident(), cpu, lag.max, descriptors, free, threads.busy, threads.waiting)
         self._series.add(
             Sample(
                 self._clock(),
@@ -154,4 +155,6 @@ def _upstream(
         now.requests - then.requests,
         now.extra - then.extra,
         now.breaker_open,
+        now.limit,
+        now.waits - then.waits,
     )

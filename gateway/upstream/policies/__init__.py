@@ -54,6 +54,8 @@ class PolicyStatistics:
     """Requests that were sent for several callers (`batch`)..."""
     batched: int = 0
     """...and what those asked for, each once."""
+    waits: int = 0
+    """Requests that had to wait for a slot."""
 
 
 class Policies:
@@ -104,7 +106,17 @@ class Policies:
             self._breaker.statistics(trio.current_time()),
             self._batches,
             self._batched,
+            self._slots.waits,
         )
+
+    @property
+    def slots(self) -> int:
+        """How many requests may be under way at once."""
+        return self._slots.limit
+
+    def resize(self, slots: int) -> None:
+        """Let so many requests be under way at once from now on; those that are, go on."""
+        self._slots.resize(slots)
 
     def batch_sent(self, size: int) -> None:
         """Note that a request stands for `size` of them."""
