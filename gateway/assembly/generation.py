@@ -16,6 +16,7 @@ from gateway.catalogue.catalogue import Catalogue
 from gateway.profile.loader import Loaded
 from gateway.profile.profile import Profile
 from gateway.watch.gauges import Gauges
+from gateway.watch.scaling.levers import levers_of
 from gateway.watch.warmer import Warmer
 
 
@@ -40,8 +41,9 @@ async def open_generation(
         policies = {name: upstream.policies for name, upstream in upstreams.items()}
         policies |= {server.name: server.policies for server in servers}
         gauges = Gauges(tiers.memory, tiers.disk, tiers.lower, policies, core.started)
-        watching = watching_of(core, profile, gauges, await hold_alerting(stack, core, profile))
         memory, disk = tiers.memory, tiers.disk
+        levers = levers_of(profile, memory, disk, policies)
+        watching = watching_of(core, profile, gauges, await hold_alerting(stack, core, profile), levers)
         yield Gateway(profile, catalogue, core.pipeline, memory, disk, warmer, core.changes, watching, loaded)
 
 

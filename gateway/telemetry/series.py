@@ -32,8 +32,6 @@ class UpstreamSample:
     extra: int = 0
     """Retries and hedges beside those."""
     breaker_open: bool = False
-    limit: int = 0
-    """Requests that might have been under way."""
     waits: int = 0
     """Requests that had to wait for a slot."""
 

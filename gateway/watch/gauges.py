@@ -223,7 +223,7 @@ def _added(policies: Sequence[Policies]) -> UpstreamState:
         sum(part.breaker.trips for part in parts),
         sum(part.batches for part in parts),
         sum(part.batched for part in parts),
-        sum(each.slots for each in policies),
+        sum(each.slots.limit for each in policies),
         sum(part.waits for part in parts),
     )
 

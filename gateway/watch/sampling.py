@@ -155,6 +155,5 @@ def _upstream(
         now.requests - then.requests,
         now.extra - then.extra,
         now.breaker_open,
-        now.limit,
         now.waits - then.waits,
     )

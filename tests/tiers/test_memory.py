@@ -280,7 +280,7 @@ async def test_an_entry_may_have_to_go_for_what_is_made_of_it(
     assert (statistics.entries, statistics.size) == (statistics.eviction.entries, statistics.eviction.cost)
 
 
-def test_a_limit_that_was_moved_outlives_a_section_that_says_nothing_new() -> None:
+async def test_a_limit_that_was_moved_outlives_a_section_that_says_nothing_new() -> None:
     """Who moves a limit while it runs is overruled by what a profile says anew, and by nothing else."""
     section = MemorySection.model_validate({"max_size": "10KB", "max_items": 10})
     tier = MemoryTier(section, Clock())

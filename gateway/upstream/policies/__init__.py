@@ -110,13 +110,9 @@ class Policies:
         )
 
     @property
-    def slots(self) -> int:
-        """How many requests may be under way at once."""
-        return self._slots.limit
-
-    def resize(self, slots: int) -> None:
-        """Let so many requests be under way at once from now on; those that are, go on."""
-        self._slots.resize(slots)
+    def slots(self) -> Slots:
+        """How many requests may be under way at once; that can be changed while they are."""
+        return self._slots
 
     def batch_sent(self, size: int) -> None:
         """Note that a request stands for `size` of them."""

@@ -26,6 +26,8 @@ class Slots:
         self._limit, self.key = section.max_concurrent, "max_concurrent"
         if connections is not None and connections < self._limit:
             self._limit, self.key = connections, "pool.max_connections"
+        self.start = self._limit
+        """How many slots there are as the profile has it."""
         self._moved = ""
         self._max_queue = section.max_queue
         self._queue_timeout = section.queue_timeout
@@ -41,7 +43,7 @@ class Slots:
 
     def resize(self, limit: int) -> None:
         """So many slots from now on, at least one. Who has one keeps it, also where there are fewer then."""
-        self._moved = ", moved by [scaling]"
+        self._moved = ", moved by [scaling]" if limit != self.start else ""
         self._limit = limit
         self._limiter.total_tokens = limit
 
