@@ -24,6 +24,7 @@ from gateway.serving.admin.overview import overview_routes
 from gateway.serving.admin.pages import page_routes
 from gateway.serving.admin.profiles import profile_routes
 from gateway.serving.admin.reload import reload_routes
+from gateway.serving.admin.scaling import scaling_routes
 from gateway.serving.admin.transfer import AdminRequest, reading_steadily
 from gateway.serving.reloading import Reloader
 
@@ -49,6 +50,7 @@ def build_site(gateway: Gateway, stop: trio.Event, reloader: Reloader | None = N
     site.register_blueprint(alert_routes(gateway.watching.alerting))
     site.register_blueprint(chart_routes(gateway.watching))
     site.register_blueprint(diagnosis_routes(gateway))
+    site.register_blueprint(scaling_routes(gateway.watching.scaler))
     site.register_blueprint(profile_routes(gateway.watching.profiler, stop))
     site.register_blueprint(page_routes())
 

@@ -1,6 +1,6 @@
 """What to move, and why: pure, from readings and what is remembered to steps and refusals.
 
-- A limit is moved only after `looks` looks in a row that say the same, and is left alone for `cooldown` after that. What
+- A limit is moved only after `looks` looks in a row that say the same, and is left alone for `cooldown` then. What
   has grown is not idle by that, nor what has shrunk full (`Scaling` sees to it), so under an even load it rests.
 - Growth has to help. Of a cache, its miss-ratio curve says what a larger one would find; of a pool, requests have to
   wait for it and the upstream has to be willing, and a step after which there are no more answers than before is taken

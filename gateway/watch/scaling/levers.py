@@ -92,7 +92,7 @@ class DiskLever:
 
 
 class PoolLever:
-    """How many requests to an upstream may be under way at once; to each of its hosts where those have policies apart."""
+    """How many requests to an upstream may be under way at once; to each host where those have policies apart."""
 
     kind: Kind = "pool"
 
