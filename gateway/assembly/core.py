@@ -22,6 +22,7 @@ from gateway.telemetry.telemetry import Telemetry
 from gateway.watch.changes import Changes
 from gateway.watch.profiling.cpu import CpuSamples
 from gateway.watch.profiling.profiler import StackProfiler
+from gateway.watch.scaling.scaled import Scaled
 
 
 @dataclass(slots=True)
@@ -45,6 +46,7 @@ class Core:
     started: float = field(default_factory=time.time)
     """In seconds since the epoch."""
     changes: Changes = field(default_factory=Changes)
+    scaled: Scaled = field(default_factory=Scaled)
     releases: dict[str, str] = field(default_factory=dict)
     folders: dict[str, bytes] = field(default_factory=dict)
     """What the watches of upstreams saw last, by the upstream's name."""

@@ -17,6 +17,7 @@ from gateway.catalogue.catalogue import Catalogue
 from gateway.profile.loader import Loaded
 from gateway.profile.profile import Profile
 from gateway.watch.gauges import Gauges
+from gateway.watch.scaling.levers import levers_of
 from gateway.watch.warmer import Warmer
 
 
@@ -44,9 +45,10 @@ async def open_generation(
         share_with(core.shared, profile, policies)
         shared = core.shared.tier if core.shared is not None else None
         lower = tiers.lower if core.shared is None else (*tiers.lower, core.shared.leases.metered)
-        gauges = Gauges(profile.cache, tiers.memory, tiers.disk, lower, policies, core.started, shared)
-        watching = watching_of(core, profile, gauges, await hold_alerting(stack, core, profile))
+        gauges = Gauges(tiers.memory, tiers.disk, lower, policies, core.started, shared)
         memory, disk = tiers.memory, tiers.disk
+        levers = levers_of(profile, memory, disk, policies)
+        watching = watching_of(core, profile, gauges, await hold_alerting(stack, core, profile), levers)
         changes, also = core.changes, core.shared
         yield Gateway(profile, catalogue, core.pipeline, memory, disk, warmer, changes, watching, loaded, also)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -22,6 +22,8 @@ from gateway.watch.monitors.lag import LagMonitor
 from gateway.watch.monitors.memory import MemoryMonitor
 from gateway.watch.monitors.standing import StandingMonitor
 from gateway.watch.sampling import Sampler
+from gateway.watch.scaling.levers import Lever
+from gateway.watch.scaling.scaler import Scaler
 from gateway.watch.supervision import Supervised
 from gateway.watch.watching import Watching
 
@@ -52,12 +54,13 @@ async def open_alerting(
         yield Alerting(alerts, series, interval, clock, notifiers)
 
 
-def watching_of(core: Core, profile: Profile, gauges: Gauges, alerting: Alerting) -> Watching:
+def watching_of(core: Core, profile: Profile, gauges: Gauges, alerting: Alerting, levers: Sequence[Lever]) -> Watching:
     """What the gateway is to know of itself, and who is told of it."""
     requests = Requests(core.telemetry, sample=profile.logging.requests, slow=profile.logging.slow_requests)
     kinds = ("descriptors", "disk", "upstream")
     standing = tuple(StandingMonitor(kind, profile.monitors, gauges, core.series) for kind in kinds)
-    return Watching(core.telemetry, requests, gauges, core.series, alerting, standing, core.cpu, core.profiler)
+    scaler = Scaler(profile, levers, gauges, core.series, core.scaled, core.clock)
+    return Watching(core.telemetry, requests, gauges, core.series, alerting, standing, core.cpu, core.profiler, scaler)
 
 
 async def start_monitors(stack: AsyncExitStack, gateway: Gateway) -> None:
@@ -73,6 +76,7 @@ async def start_monitors(stack: AsyncExitStack, gateway: Gateway) -> None:
         "lag": LagMonitor(telemetry.lag.of()).run,
         "memory": memory.run,
         "alerts": watched.alerting.run,
+        "scaler": watched.scaler.run,
     }
     if gateway.profile.profiling.cpu:
         monitors["cpu"] = watched.cpu.run

@@ -17,6 +17,8 @@ from gateway.watch.monitors.standing import StandingMonitor
 from gateway.watch.profiling.cpu import CpuSamples
 from gateway.watch.profiling.profiler import StackProfiler
 from gateway.watch.sampling import Sampler
+from gateway.watch.scaling.scaled import Scaled
+from gateway.watch.scaling.scaler import Scaler
 from gateway.watch.supervision import Supervised
 from gateway.watch.watching import Watching
 
@@ -40,5 +42,5 @@ async def open_watching(
         monitors = {"sampler": sampler.run, "alerts": alerting.run, **{each.kind: each.run for each in standing}}
         for kind, service in monitors.items():
             await services.start(Supervised(kind, service, telemetry).run)
-        requests = Requests(telemetry)
-        yield Watching(telemetry, requests, gauges, series, alerting, standing, CpuSamples(), StackProfiler())
+        requests, scaler = Requests(telemetry), Scaler(profile, (), gauges, series, Scaled(), clock)
+        yield Watching(telemetry, requests, gauges, series, alerting, standing, CpuSamples(), StackProfiler(), scaler)

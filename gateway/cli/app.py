@@ -60,6 +60,10 @@ _OTHERS = {
     "profile-cpu": ("gateway.cli.profile_cpu:profile_cpu", "Record what a running gateway spends its time on."),
     "soak": ("gateway.cli.soak:soak", "Put load on a running gateway and see whether anything grows."),
     "load": ("gateway.cli.load:load", "Put load on an MCP server and see how well it answers."),
+    "capacity": (
+        "gateway.cli.capacity:capacity",
+        "Say how many instances, how much cache and what quota of upstreams a load takes.",
+    ),
     "bench": ("gateway.cli.bench:bench", "Measure what the gateway's parts cost here, and whether it is more now."),
     "report": ("gateway.cli.report:report", "Write how a running gateway does into one HTML file."),
     "grafana": ("gateway.cli.grafana:grafana", "Print a dashboard for Grafana."),

@@ -22,7 +22,7 @@ from gateway.atomic import write_atomically
 from gateway.cli.admin import Admin, Url, open_running
 from gateway.cli.options import DEFAULT_PROFILE, Overrides, ProfileName
 from gateway.cli.run import load, run, writable
-from gateway.cli.top import seconds, share, size
+from gateway.cli.top import amount, moved, seconds, share, size
 from gateway.profile.profile import Profile
 
 _CHARTS = {
@@ -57,7 +57,7 @@ async def _report(profile: Profile, url: str | None, out: Path, window: float) -
     writable(out)
     async with open_running(profile, url) as admin:
         parts: dict[str, Any] = {"now": await admin.ask("GET", "/api/overview", params={"window": window})}
-        for name in ("alerts", "diagnosis", "curves", "tools", "profile"):
+        for name in ("alerts", "diagnosis", "curves", "scaling", "tools", "profile"):
             parts[name] = await admin.ask("GET", f"/api/{name}")
         charts = [
             (title, await _chart(admin, name, "light", window), await _chart(admin, name, "dark", window))
@@ -105,6 +105,8 @@ def _template() -> jinja2.Template:
         "seconds": seconds,
         "share": share,
         "size": size,
+        "amount": amount,
+        "moved": moved,
         "toml": lambda change: tomli_w.dumps(change).strip(),
         "time": lambda at: time.strftime("%H:%M:%S", time.localtime(at)),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from functools import partial
 from typing import Annotated, Any
 
@@ -21,6 +22,8 @@ from gateway.printable import printable
 from gateway.profile.profile import Profile
 
 _SEVERITIES = {"warning": "yellow", "critical": "bold red"}
+_STEPS = 5
+"""Steps of scaling that are shown."""
 
 
 def top(
@@ -60,6 +63,7 @@ async def _screen(admin: Admin, window: float) -> Group:
     now = await admin.ask("GET", "/api/overview", params={"window": window})
     alerts = (await admin.ask("GET", "/api/alerts"))["alerts"]
     tools = (await admin.ask("GET", "/api/tools"))["tools"]
+    scaling = await admin.ask("GET", "/api/scaling")
     return Group(
         *_head(now),
         *_alerts(alerts),
@@ -69,6 +73,7 @@ async def _screen(admin: Admin, window: float) -> Group:
         _tiers(now),
         Text(),
         _upstreams(now),
+        *_scaling(scaling),
         Text(),
         _tools(tools),
     )
@@ -128,6 +133,22 @@ def _upstreams(now: dict[str, Any]) -> Table:
     return table
 
 
+def _scaling(scaling: dict[str, Any]) -> list[Text | Table]:
+    if not scaling["enabled"]:
+        return []
+    table = _table("scaled", "now", "starts with", "least", "most", "load")
+    for limit in scaling["limits"]:
+        amounts = [amount(limit[name], limit["unit"]) for name in ("value", "start", "least", "most")]
+        table.add_row(limit["key"], *amounts, share(limit["load"]))
+    last = [Text(moved(step), style="dim") for step in scaling["steps"][:_STEPS]]
+    refused = [
+        Text(f"{limit['key']} stays: {limit['refusal']}", style="dim")
+        for limit in scaling["limits"]
+        if limit["refusal"]
+    ]
+    return [Text(), table, *last, *refused]
+
+
 def _tools(tools: list[dict[str, Any]]) -> Table:
     table = _table("tool", "calls", "hit rate", "a hit", "a miss", "in all")
     for tool in tools[:15]:
@@ -158,6 +179,18 @@ def seconds(value: float | None) -> str:
         if value < factor * 1000 and value < 120:
             return f"{value / factor:.3g} {unit}"
     return f"{value / 60:.0f} min" if value < 7200 else f"{value / 3600:.3g} h"
+
+
+def amount(value: int, unit: str) -> str:
+    """A limit for people."""
+    return size(value) if unit == "bytes" else str(value)
+
+
+def moved(step: dict[str, Any]) -> str:
+    """A step of scaling, in one line."""
+    at = time.strftime("%H:%M:%S", time.localtime(step["at"]))
+    before, after = amount(step["before"], step["unit"]), amount(step["after"], step["unit"])
+    return f"{at} {step['key']}: {before} -> {after}, since {step['reason']}"
 
 
 def share(value: float | None) -> str:

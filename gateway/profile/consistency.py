@@ -13,6 +13,7 @@ from gateway.profile.politeness import upstream_contradictions
 from gateway.profile.positions import KeyPath
 from gateway.profile.profile import Profile
 from gateway.profile.references import fetches
+from gateway.profile.scaling_consistency import scaling_contradictions
 from gateway.profile.templates import fields
 from gateway.profile.tools import Tool
 from gateway.profile.units import format_duration, format_size
@@ -34,6 +35,7 @@ def contradictions(profile: Profile) -> tuple[Contradiction, ...]:
         *budget_contradictions(profile),
         *_warming(profile),
         *_memory(profile),
+        *scaling_contradictions(profile),
     )
 
 

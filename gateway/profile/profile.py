@@ -8,6 +8,7 @@ from gateway.profile.federation import Federation
 from gateway.profile.load import Load
 from gateway.profile.offers import Prompt, Resource
 from gateway.profile.preflight import Preflight
+from gateway.profile.scaling import Scaling
 from gateway.profile.section import Json, Name, Section
 from gateway.profile.serving import Admin, Logging, Server
 from gateway.profile.tiers import Cache, Strategy
@@ -58,6 +59,8 @@ class Profile(Section):
     """Where the time goes."""
     monitors: Monitors = Monitors()
     """What is done about the gateway's own health."""
+    scaling: Scaling = Scaling()
+    """What is made larger and smaller while it runs."""
     alerts: Alerts = Alerts()
     """From where on a number is bad."""
     preflight: Preflight = Preflight()

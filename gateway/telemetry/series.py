@@ -32,6 +32,8 @@ class UpstreamSample:
     extra: int = 0
     """Retries and hedges beside those."""
     breaker_open: bool = False
+    waits: int = 0
+    """Requests that had to wait for a slot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,10 @@ class ProcessSample:
     """Where the disk tier's file lies; None where there is none."""
     shared_down: float | None = None
     """For how long the engine of the shared tier has been out of reach; None where there is none."""
+    threads: int = 0
+    """Worker threads that worked..."""
+    threads_waiting: int = 0
+    """...and tasks that waited for one."""
 
 
 @dataclass(frozen=True, slots=True)

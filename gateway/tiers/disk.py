@@ -78,6 +78,7 @@ class DiskTier:
         self.clock = clock
         path = Path(section.path).expanduser().absolute()
         self._packing = section.compression_threshold, section.compression_gain, pool_size
+        self._said = section.max_size
         self._store = Store(path, Codec(*self._packing), ttl=section.ttl, max_size=section.max_size)
         self.file = DiskFile(self._store, clock, existing=existing, keep_damaged=section.keep_damaged)
         self._queue = JobQueue()
@@ -108,8 +109,13 @@ class DiskTier:
             full=store.room.full,
         )
 
+    @property
+    def max_size(self) -> int:
+        """The most bytes that the entries may take at present."""
+        return self._store.max_size
+
     def adjust(self, section: DiskSection, pool_size: int) -> None:
-        """Take the limits of another section of the same path while in use; the janitor sees to what is too much."""
+        """Take what another section of the same path says anew while in use; a limit that `resize` set stays."""
         store = self._store
         if (section.compression_threshold, section.compression_gain, pool_size) != self._packing:
             store.codec = Codec(section.compression_threshold, section.compression_gain, pool_size)
@@ -117,10 +123,16 @@ class DiskTier:
         self.file.keep_damaged = section.keep_damaged
         store.ttl = section.ttl
         if self._watched is None or not section.curve:
-            self._watched = WatchedDisk(section.max_size) if section.curve else None
-        elif store.max_size != section.max_size:
-            self._watched.resize(section.max_size)
-        store.max_size = section.max_size
+            self._watched = WatchedDisk(store.max_size) if section.curve else None
+        if section.max_size != self._said:
+            self._said = section.max_size
+            self.resize(section.max_size)
+
+    def resize(self, max_size: int) -> None:
+        """Take another limit while in use; the janitor sees to what is too much."""
+        if self._watched is not None:
+            self._watched.resize(max_size)
+        self._store.max_size = max_size
 
     async def get(self, key: str) -> Entry | None:
         """The entry of `key`, fresh or stale; None also for a damaged one, which is deleted and counted."""

@@ -74,6 +74,7 @@ class MemoryTier:
     def __init__(self, section: MemorySection, clock: Clock) -> None:
         self._max_size = section.max_size
         self._max_items = section.max_items
+        self._said = section.max_size, section.max_items
         self._ttl = section.ttl
         self._clock = clock
         self._slots: dict[str, Slot] = {}
@@ -87,6 +88,11 @@ class MemoryTier:
     def __len__(self) -> int:
         """How many entries there are."""
         return len(self._slots)
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """The most bytes and the most entries that it may have at present."""
+        return self._max_size, self._max_items
 
     def statistics(self) -> MemoryStatistics:
         """How it stands."""
@@ -197,10 +203,12 @@ class MemoryTier:
         return len(least)
 
     def adjust(self, section: MemorySection) -> None:
-        """Take the limits of another section while in use; the algorithm stays."""
+        """Take what another section says anew while in use; the algorithm stays, and so do limits that `resize` set."""
         self._ttl = section.ttl
-        if (self._max_size, self._max_items) != (section.max_size, section.max_items):
-            self.resize(section.max_size, section.max_items)
+        said = section.max_size, section.max_items
+        if said != self._said:
+            self._said = said
+            self.resize(*said)
 
     def resize(self, max_size: int, max_items: int) -> None:
         """Take new limits while in use; what has no room any more is given up now."""

@@ -145,7 +145,7 @@ async def open_client(
         httpcore2.AsyncConnectionPool,
         # In a thread: reading the system's certificates takes tens of milliseconds.
         ssl_context=await trio.to_thread.run_sync(httpx2.create_ssl_context),
-        max_connections=pool.max_connections,
+        max_connections=None,  # what has a slot has a connection; `pool.max_connections` bounds the slots
         max_keepalive_connections=pool.max_keepalive,
         keepalive_expiry=pool.keepalive,
         network_backend=VettedBackend(upstream, private_addresses=section.private_addresses, resolve=resolve),

@@ -15,7 +15,6 @@ import trio
 
 from gateway import __version__
 from gateway.pipeline.metered import Metered
-from gateway.profile.tiers import Cache
 from gateway.telemetry.metrics import Labels, Metric
 from gateway.tiers.curve import Curve
 from gateway.tiers.memory import MemoryTier
@@ -44,8 +43,18 @@ class TierState:
 
 
 @dataclass(frozen=True, slots=True)
+class ThreadState:
+    """The worker threads at a moment."""
+
+    busy: int
+    limit: int
+    waiting: int
+    """Tasks that wait for one."""
+
+
+@dataclass(frozen=True, slots=True)
 class UpstreamState:
-    """An upstream at a moment; `requests`, `extra` and `trips` are since the start."""
+    """An upstream at a moment; `requests`, `extra`, `trips` and `waits` are since the start."""
 
     under_way: int
     queued: int
@@ -56,6 +65,10 @@ class UpstreamState:
     trips: int
     batches: int = 0
     batched: int = 0
+    limit: int = 0
+    """Requests that may be under way."""
+    waits: int = 0
+    """Requests that had to wait for a slot."""
 
 
 class Gauges:
@@ -63,7 +76,6 @@ class Gauges:
 
     def __init__(
         self,
-        cache: Cache,
         memory: MemoryTier | None,
         disk: DiskTier | None,
         lower: Sequence[Metered],
@@ -76,7 +88,6 @@ class Gauges:
         self._disk = disk
         self._meters = {tier.name: tier.meter for tier in lower}
         self._policies = policies
-        self._limits = {"memory": cache.memory.max_size, "disk": cache.disk.max_size}
         self._looking = trio.CapacityLimiter(1)
         """A file system that hangs holds one thread, not all of them."""
         self._started = time.time() if started is None else started
@@ -103,7 +114,7 @@ class Gauges:
                 meter.errors,
                 stands.entries,
                 stands.size,
-                self._limits["memory"],
+                self._memory.limits[0],
                 stands.evictions,
             )
         if self._disk is not None:
@@ -114,7 +125,7 @@ class Gauges:
                 meter.errors,
                 file.entries,
                 file.bytes_used,
-                self._limits["disk"],
+                self._disk.max_size,
                 file.evicted,
             )
         if self._shared is not None:  # how much is in the engine is the engine's to tell
@@ -134,6 +145,11 @@ class Gauges:
     def upstreams(self) -> dict[str, UpstreamState]:
         """Every upstream that is asked over a network or a pipe."""
         return {name: _added(policies) for name, policies in self._policies.items() if policies}
+
+    def threads(self) -> ThreadState:
+        """The worker threads of whoever has none of its own."""
+        limiter = trio.to_thread.current_default_thread_limiter()
+        return ThreadState(limiter.borrowed_tokens, int(limiter.total_tokens), limiter.statistics().tasks_waiting)
 
     def resident(self) -> int:
         """Bytes of the process that are in memory."""
@@ -157,7 +173,7 @@ class Gauges:
 
     def metrics(self) -> list[Metric]:
         """All of it, as it is told."""
-        tiers, upstreams = self.tiers(), self.upstreams()
+        tiers, upstreams, threads = self.tiers(), self.upstreams(), self.threads()
         open_now, most = self.descriptors()
 
         def of_tiers(name: str, about: str, attribute: str, *, counter: bool = False) -> Metric:
@@ -175,9 +191,11 @@ class Gauges:
             _one("gateway_uptime_seconds", "Since the gateway was opened", self.uptime),
             of_tiers("gateway_tier_entries", "Entries in a tier", "entries"),
             of_tiers("gateway_tier_size_bytes", "Bytes in a tier, with bookkeeping", "size"),
-            of_tiers("gateway_tier_limit_bytes", "Bytes that a tier may have (`cache.TIER.max_size`)", "limit"),
+            of_tiers("gateway_tier_limit_bytes", "Bytes that a tier may have at present", "limit"),
             of_tiers("gateway_tier_evictions", "Entries given up for lack of room", "evictions", counter=True),
             of_upstreams("gateway_upstream_under_way", "Requests that have a slot (`max_concurrent`)", "under_way"),
+            of_upstreams("gateway_upstream_limit", "Requests that may have a slot at present", "limit"),
+            of_upstreams("gateway_upstream_waits", "Requests that had to wait for a slot", "waits", counter=True),
             of_upstreams("gateway_upstream_queued", "Requests that wait for a slot (`max_queue`)", "queued"),
             of_upstreams("gateway_upstream_throttled", "Requests that wait for a token (`rate_limit`)", "throttled"),
             of_upstreams("gateway_upstream_requests", "Requests sent for callers, each once", "requests", counter=True),
@@ -191,6 +209,9 @@ class Gauges:
             *self._of_shared(),
             _one("gateway_process_memory_bytes", "Resident memory", float(self.resident())),
             _one("gateway_process_cpu_seconds", "CPU time, user and system", self.cpu_seconds(), counter=True),
+            _one("gateway_threads_busy", "Worker threads that work", float(threads.busy)),
+            _one("gateway_threads_limit", "Worker threads that there may be at present", float(threads.limit)),
+            _one("gateway_threads_waiting", "Tasks that wait for a worker thread", float(threads.waiting)),
             _one("gateway_process_descriptors", "Open file descriptors", float(open_now)),
             _one("gateway_process_descriptors_limit", "File descriptors that may be open", float(most)),
         ]
@@ -226,6 +247,8 @@ def _added(policies: Sequence[Policies]) -> UpstreamState:
         sum(part.breaker.trips for part in parts),
         sum(part.batches for part in parts),
         sum(part.batched for part in parts),
+        sum(each.slots.limit for each in policies),
+        sum(part.waits for part in parts),
     )
 
 

@@ -75,8 +75,17 @@ class Sampler:
         requests = _since(now.requests, before.requests)
         lag = self._telemetry.lag.of().since(before.lag)
         cpu = (now.cpu - before.cpu) / seconds
-        down = self._gauges.shared_down()
-        process = ProcessSample(self._gauges.resident(), cpu, lag.max, self._gauges.descriptors()[0], free, down)
+        threads, descriptors = self._gauges.threads(), self._gauges.descriptors()[0]
+        process = ProcessSample(
+            self._gauges.resident(),
+            cpu,
+            lag.max,
+            descriptors,
+            free,
+            self._gauges.shared_down(),
+            threads.busy,
+            threads.waiting,
+        )
         self._series.add(
             Sample(
                 self._clock(),
@@ -155,4 +164,5 @@ def _upstream(
         now.requests - then.requests,
         now.extra - then.extra,
         now.breaker_open,
+        now.waits - then.waits,
     )

@@ -13,6 +13,7 @@ from gateway.watch.gauges import Gauges
 from gateway.watch.monitors.standing import StandingMonitor
 from gateway.watch.profiling.cpu import CpuSamples
 from gateway.watch.profiling.profiler import StackProfiler
+from gateway.watch.scaling.scaler import Scaler
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Watching:
     standing: tuple[StandingMonitor, ...]
     cpu: CpuSamples
     profiler: StackProfiler
+    scaler: Scaler
 
     def metrics(self) -> list[Metric]:
         """Every metric, as it is told."""
@@ -37,4 +39,5 @@ class Watching:
             *self.alerting.metrics(),
             *standing,
             *self.cpu.metrics(),
+            *self.scaler.metrics(),
         ]

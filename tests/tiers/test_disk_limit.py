@@ -4,6 +4,7 @@ from pathlib import Path
 
 from gateway.pipeline.clock import Clock
 from gateway.pipeline.model import Entry, Priority
+from gateway.profile.tiers import DiskTier as DiskSection
 from gateway.tiers.disk import DiskTier
 from gateway.watch.janitor import Janitor
 from tests.tiers.rig import Wall, opened
@@ -109,3 +110,17 @@ async def test_freed_pages_go_back_to_the_file_system(tmp_path: Path) -> None:
     assert before.file_bytes > 5_000_000
     assert after.file_bytes < 1_500_000
     assert (after.entries, after.expired) == (0, 1000)
+
+
+async def test_a_limit_that_was_moved_outlives_a_section_that_says_nothing_new(tmp_path: Path) -> None:
+    """Who moves the limit while it runs is overruled by what a profile says anew, and by nothing else."""
+    section = DiskSection.model_validate({"path": str(tmp_path / "cache.db"), "max_size": "1MB"})
+    async with opened(tmp_path / "cache.db", max_size="1MB") as disk:
+        disk.resize(1_500_000)
+        disk.adjust(section.model_copy(update={"ttl": 5.0}), 50)
+        assert disk.max_size == 1_500_000
+        curve = disk.curve()
+        assert curve is not None
+        assert [point.size_bytes for point in curve.points if point.factor == 1] == [1_500_000]
+        disk.adjust(section.model_copy(update={"max_size": 2_000_000}), 50)
+        assert disk.max_size == 2_000_000

@@ -278,3 +278,14 @@ async def test_an_entry_may_have_to_go_for_what_is_made_of_it(
     assert tier.held("a") is None
     statistics = tier.statistics()
     assert (statistics.entries, statistics.size) == (statistics.eviction.entries, statistics.eviction.cost)
+
+
+async def test_a_limit_that_was_moved_outlives_a_section_that_says_nothing_new() -> None:
+    """Who moves a limit while it runs is overruled by what a profile says anew, and by nothing else."""
+    section = MemorySection.model_validate({"max_size": "10KB", "max_items": 10})
+    tier = MemoryTier(section, Clock())
+    tier.resize(15_000, 15)
+    tier.adjust(section.model_copy(update={"ttl": 5.0}))
+    assert tier.limits == (15_000, 15)
+    tier.adjust(section.model_copy(update={"max_size": 20_000}))
+    assert tier.limits == (20_000, 10)

@@ -9,7 +9,6 @@ import trio.testing
 from gateway.errors import UpstreamUnavailable
 from gateway.pipeline.clock import Clock
 from gateway.pipeline.metered import Metered
-from gateway.profile.tiers import Cache
 from gateway.profile.tiers import MemoryTier as MemorySection
 from gateway.profile.upstreams.policies import Politeness
 from gateway.telemetry.exposition import as_json
@@ -18,16 +17,14 @@ from gateway.upstream.policies import Policies
 from gateway.watch.gauges import Gauges
 from tests.tiers.rig import entry, opened
 
-CACHE = Cache.model_validate({"memory": {"max_size": "1MB"}, "disk": {"max_size": "2MB", "path": "/cache.db"}})
-
 
 async def test_tiers_fastest_first(tmp_path: Path) -> None:
     """Each with its reads, what it holds, and what it may hold."""
     clock = Clock()
-    memory = MemoryTier(MemorySection(), clock)
-    async with opened(tmp_path / "cache.db", clock) as disk:
+    memory = MemoryTier(MemorySection.model_validate({"max_size": "1MB"}), clock)
+    async with opened(tmp_path / "cache.db", clock, max_size="2MB") as disk:
         metered = Metered(disk)
-        gauges = Gauges(CACHE, memory, disk, [metered], {})
+        gauges = Gauges(memory, disk, [metered], {})
         memory.put("a", entry())
         memory.get("a")
         await metered.put({"a": entry(), "b": entry()})
@@ -41,7 +38,7 @@ async def test_tiers_fastest_first(tmp_path: Path) -> None:
 
 async def test_without_tiers_there_are_none(autojump_clock: trio.testing.MockClock) -> None:
     """And no disk whose room could be told."""
-    gauges = Gauges(CACHE, None, None, [], {})
+    gauges = Gauges(None, None, [], {})
     assert gauges.tiers() == {}
     assert await gauges.disk_free() is None
 
@@ -50,7 +47,7 @@ async def test_an_upstream_of_two_hosts_is_one(autojump_clock: trio.testing.Mock
     """Its policies are added up; one that is on this machine has none and is left out."""
     section = Politeness.model_validate({"retries": 0, "breaker": {"failures": 1}})
     registry, cdn = Policies("api", section), Policies("api", section)
-    gauges = Gauges(CACHE, None, None, [], {"api": [registry, cdn], "files": []})
+    gauges = Gauges(None, None, [], {"api": [registry, cdn], "files": []})
 
     async def failing() -> None:
         raise UpstreamUnavailable("api", "down")
@@ -67,8 +64,8 @@ async def test_an_upstream_of_two_hosts_is_one(autojump_clock: trio.testing.Mock
 
 async def test_metrics_name_their_units(autojump_clock: trio.testing.MockClock) -> None:
     """Every name is the gateway's, unique, and has a sample only where there is something to tell."""
-    memory = MemoryTier(MemorySection(), Clock())
-    metrics = Gauges(CACHE, memory, None, [], {"api": [Policies("api", Politeness())]}).metrics()
+    memory = MemoryTier(MemorySection.model_validate({"max_size": "1MB"}), Clock())
+    metrics = Gauges(memory, None, [], {"api": [Policies("api", Politeness())]}).metrics()
     names = [metric.name for metric in metrics]
     assert len(set(names)) == len(names)
     assert all(name.startswith("gateway_") for name in names)

@@ -13,7 +13,6 @@ from gateway.pipeline.clock import Clock
 from gateway.pipeline.freshness import new_entry
 from gateway.pipeline.metered import Metered
 from gateway.pipeline.model import Policy
-from gateway.profile.tiers import Cache
 from gateway.profile.tiers import MemoryTier as MemorySection
 from gateway.profile.upstreams.policies import Politeness
 from gateway.telemetry.series import Sample, Series
@@ -31,7 +30,7 @@ class Rig:
         self.telemetry = Telemetry()
         self.memory = MemoryTier(MemorySection(max_items=2), self.clock)
         self.policies = Policies("api", Politeness(retries=0))
-        self.gauges = Gauges(Cache(), self.memory, None, [], {"api": [self.policies], "files": []})
+        self.gauges = Gauges(self.memory, None, [], {"api": [self.policies], "files": []})
         self.series = Series(3600)
         self.sampler = Sampler(self.telemetry, self.gauges, self.series, 5.0, self.clock)
 
@@ -97,7 +96,7 @@ async def test_the_memory_tier(autojump_clock: trio.testing.MockClock) -> None:
         first, second = (await rig.next()).tiers["memory"], (await rig.next()).tiers["memory"]
     assert (first.hits, first.misses, first.evictions, first.entries) == (1, 1, 1, 2)
     assert (second.hits, second.misses, second.evictions, second.entries) == (0, 0, 0, 2)
-    assert (second.size, second.limit) == (first.size, Cache().memory.max_size)
+    assert (second.size, second.limit) == (first.size, MemorySection().max_size)
 
 
 async def test_upstreams(autojump_clock: trio.testing.MockClock) -> None:
@@ -147,7 +146,7 @@ async def test_the_process_and_the_disk(tmp_path: Path) -> None:
     """Of a real process with a real file: numbers that can be true."""
     clock, telemetry, series = Clock(), Telemetry(), Series(3600)
     async with opened(tmp_path / "cache.db", clock) as disk, trio.open_nursery() as nursery:
-        gauges = Gauges(Cache(), None, disk, [Metered(disk, telemetry)], {})
+        gauges = Gauges(None, disk, [Metered(disk, telemetry)], {})
         await nursery.start(Sampler(telemetry, gauges, series, 0.01, clock).run)
         with trio.fail_after(20):
             while not len(series):  # noqa: ASYNC110  # it takes a thread's time

@@ -27,6 +27,7 @@ from gateway.serving.admin.overview import overview_routes
 from gateway.serving.admin.pages import page_routes
 from gateway.serving.admin.profiles import profile_routes
 from gateway.serving.admin.reload import reload_routes
+from gateway.serving.admin.scaling import scaling_routes
 from gateway.serving.admin.transfer import AdminRequest, reading_steadily
 from gateway.serving.reloading import Reloader
 
@@ -51,6 +52,7 @@ def build_site(
         alert_routes(gateway.watching.alerting),
         chart_routes(gateway.watching),
         diagnosis_routes(gateway),
+        scaling_routes(gateway.watching.scaler),
         profile_routes(gateway.watching.profiler, stop),
         page_routes(),
     ]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
 import trio
 
-from gateway.profile.tiers import Cache
 from gateway.serving.workers.numbers import Numbers
 from gateway.tiers.curve import Curve, CurvePoint
-from gateway.watch.gauges import Gauges, TierState, UpstreamState
+from gateway.watch.gauges import Gauges, ThreadState, TierState, UpstreamState
 
 T = TypeVar("T", TierState, UpstreamState)
 
@@ -20,8 +18,8 @@ T = TypeVar("T", TierState, UpstreamState)
 class FleetGauges(Gauges):
     """The sum of what `numbers` gives; the processor time, memory and descriptors of the supervisor count as well."""
 
-    def __init__(self, cache: Cache, numbers: Callable[[], list[Numbers]], retired: Callable[[], Numbers]) -> None:
-        super().__init__(cache, None, None, [], {}, time.time())
+    def __init__(self, numbers: Callable[[], list[Numbers]], retired: Callable[[], Numbers]) -> None:
+        super().__init__(None, None, [], {})
         self._numbers = numbers
         self._retired = retired
 
@@ -40,6 +38,16 @@ class FleetGauges(Gauges):
             for tier, curve in each.curves.items():
                 found.setdefault(tier, []).append(curve)
         return {tier: _mean(curves) for tier, curves in found.items()}
+
+    def shared_down(self) -> float | None:
+        """Seconds for which the engine has been out of reach of the worker that misses it the longest."""
+        return max((each.shared_down for each in self._numbers() if each.shared_down is not None), default=None)
+
+    def threads(self) -> ThreadState:
+        """The worker threads of all workers."""
+        states = [each.threads for each in self._numbers()]
+        busy, limit, waiting = (sum(getattr(each, name) for each in states) for name in ("busy", "limit", "waiting"))
+        return ThreadState(busy, limit, waiting)
 
     def resident(self) -> int:
         """Bytes in memory, of all processes."""

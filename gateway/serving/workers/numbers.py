@@ -15,7 +15,7 @@ from gateway.telemetry.metrics import Counts, Labels, Timings
 from gateway.telemetry.shapes import Misses, Spread
 from gateway.telemetry.telemetry import Telemetry
 from gateway.tiers.curve import Curve, CurvePoint
-from gateway.watch.gauges import TierState, UpstreamState
+from gateway.watch.gauges import ThreadState, TierState, UpstreamState
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ class Numbers:
     """Seconds of processor time."""
     descriptors: tuple[int, int] = (0, 0)
     disk_free: int | None = None
+    shared_down: float | None = None
+    threads: ThreadState = field(default_factory=lambda: ThreadState(0, 0, 0))
     tools: int = 0
     tiers: Mapping[str, TierState] = field(default_factory=dict)
     upstreams: Mapping[str, UpstreamState] = field(default_factory=dict)
@@ -51,6 +53,8 @@ async def numbers_of(gateway: Gateway) -> bytes:
         "cpu": gauges.cpu_seconds(),
         "descriptors": gauges.descriptors(),
         "disk_free": free,
+        "shared_down": gauges.shared_down(),
+        "threads": asdict(gauges.threads()),
         "tools": len(gateway.catalogue.definitions),
         "tiers": {name: asdict(state) for name, state in gauges.tiers().items()},
         "upstreams": {name: asdict(state) for name, state in gauges.upstreams().items()},
@@ -70,9 +74,10 @@ async def numbers_of(gateway: Gateway) -> bytes:
 def read(packed: bytes) -> Numbers:
     """What `numbers_of` told. Raises ValueError for anything else."""
     told: dict[str, Any] = msgpack.unpackb(packed, use_list=False, strict_map_key=False)
-    about = {key: told[key] for key in ("ready", "uptime", "resident", "cpu", "descriptors", "disk_free", "tools")}
+    plain = ("ready", "uptime", "resident", "cpu", "descriptors", "disk_free", "shared_down", "tools")
     return Numbers(
-        **about,
+        **{key: told[key] for key in plain},
+        threads=ThreadState(**told["threads"]),
         tiers={name: TierState(**state) for name, state in told["tiers"].items()},
         upstreams={name: UpstreamState(**state) for name, state in told["upstreams"].items()},
         curves={name: _curve(curve) for name, curve in told["curves"].items()},

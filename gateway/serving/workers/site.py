@@ -148,6 +148,12 @@ def _worker_routes(fleet: Fleet) -> Blueprint:
         """A CPU profile of one worker, `?worker=1`."""
         return await _passed_on(fleet, f"/api/profiles/{rest}".rstrip("/"))
 
+    @routes.get("/scaling")
+    @hide
+    async def scaling() -> Response:
+        """What one worker has moved, `?worker=1`: each has limits of its own."""
+        return await _passed_on(fleet, "/api/scaling")
+
     return routes
 
 

@@ -132,7 +132,7 @@ class WorkersServing:
         async with trio.open_nursery() as nursery:
             while not self._over.is_set():
                 loaded = self.fleet.loaded
-                gauges = FleetGauges(loaded.profile.cache, lambda: self.fleet.numbers, lambda: self.fleet.retired)
+                gauges = FleetGauges(lambda: self.fleet.numbers, lambda: self.fleet.retired)
                 async with open_watching(loaded.profile, self._telemetry, gauges, self._series) as watching:
                     self._watching = watching
                     site = fleet_site(self.fleet, Together(loaded, watching), self._stop, reloader)

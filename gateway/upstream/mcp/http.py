@@ -48,7 +48,7 @@ async def open_http_streams(
     open_pool = partial(
         httpcore2.AsyncConnectionPool,
         ssl_context=await trio.to_thread.run_sync(httpx2.create_ssl_context),
-        max_connections=section.pool.max_connections,
+        max_connections=None,  # what has a slot has a connection; `pool.max_connections` bounds the slots
         max_keepalive_connections=section.pool.max_keepalive,
         keepalive_expiry=section.pool.keepalive,
         network_backend=VettedBackend(name, private_addresses=section.private_addresses, resolve=resolve),

@@ -54,6 +54,8 @@ class PolicyStatistics:
     """Requests that were sent for several callers (`batch`)..."""
     batched: int = 0
     """...and what those asked for, each once."""
+    waits: int = 0
+    """Requests that had to wait for a slot."""
 
 
 class Policies:
@@ -108,7 +110,13 @@ class Policies:
             self._breaker.statistics(trio.current_time()),
             self._batches,
             self._batched,
+            self._slots.waits,
         )
+
+    @property
+    def slots(self) -> Slots:
+        """How many requests may be under way at once; that can be changed while they are."""
+        return self._slots
 
     def batch_sent(self, size: int) -> None:
         """Note that a request stands for `size` of them."""

@@ -15,6 +15,8 @@ from gateway.profile.upstreams.policies import Politeness
 class Slots:
     """`max_concurrent` slots, and a queue of at most `max_queue` requests that wait for one, first come, first served.
 
+    How many there are can be changed while they are in use (`resize`).
+
     `connections` is how many requests can be under way for other reasons: where that is less, it is the limit, so that
     who waits for a connection waits here, where it is bounded and counts for no try.
     """
@@ -24,10 +26,26 @@ class Slots:
         self._limit, self.key = section.max_concurrent, "max_concurrent"
         if connections is not None and connections < self._limit:
             self._limit, self.key = connections, "pool.max_connections"
+        self.start = self._limit
+        """How many slots there are as the profile has it."""
+        self._moved = ""
         self._max_queue = section.max_queue
         self._queue_timeout = section.queue_timeout
         # Held by tokens and not by tasks: one task may ask for several documents.
         self._limiter = trio.CapacityLimiter(self._limit)
+        self.waits = 0
+        """Requests that had to wait for a slot, since the start."""
+
+    @property
+    def limit(self) -> int:
+        """How many slots there are."""
+        return self._limit
+
+    def resize(self, limit: int) -> None:
+        """So many slots from now on, at least one. Who has one keeps it, also where there are fewer then."""
+        self._moved = ", moved by [scaling]" if limit != self.start else ""
+        self._limit = limit
+        self._limiter.total_tokens = limit
 
     @property
     def under_way(self) -> int:
@@ -71,9 +89,10 @@ class Slots:
             queue = f"{self._max_queue} wait already" if self._max_queue else "none may wait"
             raise UpstreamNotAsked(
                 self._upstream,
-                f"not asked, it is busy: {self._limit} requests are under way ({own}.{self.key}) "
+                f"not asked, it is busy: {self._limit} requests are under way ({own}.{self.key}{self._moved}) "
                 f"and {queue} ({own}.max_queue)",
             )
+        self.waits += 1
         timeout = self._queue_timeout
         with trio.move_on_after(float("inf") if timeout is None else timeout):
             slot = object()
@@ -81,6 +100,6 @@ class Slots:
             return slot
         raise UpstreamNotAsked(
             self._upstream,
-            f"not asked, it is busy: {self._limit} requests were under way ({own}.{self.key}) "
+            f"not asked, it is busy: {self._limit} requests were under way ({own}.{self.key}{self._moved}) "
             f"for all of {format_duration(timeout or 0)} ({own}.queue_timeout)",
         )

@@ -54,12 +54,12 @@ class MemoryMonitor:
         if size >= self._section.critical:
             given_up = self._memory.purge(Selector("all")) if self._memory is not None else 0
             collected = gc.collect()
-            _give_back()
+            give_back()
             self._acted("emptied", "critical", size, entries=given_up, objects=collected)
             return True
         if size >= self._section.warning:
             given_up = self._memory.give_up_least() if self._memory is not None else 0
-            _give_back()
+            give_back()
             self._acted("cleaned", "warning", size, entries=given_up)
             return True
         return False
@@ -77,7 +77,7 @@ class MemoryMonitor:
         )
 
 
-def _give_back() -> None:
+def give_back() -> None:
     """Give free heap back to the system (malloc_trim(3)); a C library that can't, does it in its own time."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:

@@ -6,7 +6,6 @@ import pytest
 
 from gateway.assembly import Gateway, open_gateway
 from gateway.profile.loader import load_profile
-from gateway.profile.tiers import Cache
 from gateway.serving.workers.gauges import FleetGauges
 from gateway.serving.workers.numbers import Numbers, added, fill, numbers_of, read
 from gateway.telemetry.telemetry import Telemetry
@@ -55,7 +54,7 @@ async def test_what_two_have_counted_is_added_up(tmp_path: Path) -> None:
         alone = gateway.watching.telemetry.requests.of("tool", "get", "s", "", "hit")
         assert whole.sum == pytest.approx(2 * alone.sum)
         assert (whole.min, whole.max) == (alone.min, alone.max)
-        gauges = FleetGauges(Cache(), lambda: [one, one], Numbers)
+        gauges = FleetGauges(lambda: [one, one], Numbers)
         (memory, disk), alone_states = gauges.tiers().values(), gateway.watching.gauges.tiers()
         assert (memory.entries, memory.limit) == (2 * alone_states["memory"].entries, 2 * alone_states["memory"].limit)
         assert disk.entries == 2 * alone_states["disk"].entries

@@ -117,3 +117,35 @@ async def test_a_slot_without_waiting(autojump_clock: MockClock) -> None:
     assert slots.under_way == 1
     slots.release(slot)
     assert slots.under_way == 0
+
+
+async def test_more_slots_let_in_who_waits(autojump_clock: MockClock) -> None:
+    """Each new slot is for the next in the queue, and who had to wait is counted."""
+    slots = slots_of(max_queue=10)
+    async with trio.open_nursery() as nursery:
+        for _ in range(6):
+            nursery.start_soon(hold, slots, 1.0)
+        await wait_all_tasks_blocked()
+        assert (slots.under_way, slots.waiting, slots.waits) == (2, 4, 4)
+        slots.resize(5)
+        await wait_all_tasks_blocked()
+        assert (slots.limit, slots.under_way, slots.waiting) == (5, 5, 1)
+
+
+async def test_fewer_slots_end_nothing(autojump_clock: MockClock) -> None:
+    """What is under way goes on; nobody new is let in until there are fewer than may be, and the refusal says why."""
+    slots = slots_of(max_concurrent=4, max_queue=1)
+    async with trio.open_nursery() as nursery:
+        for _ in range(4):
+            nursery.start_soon(hold, slots, 1.0)
+        await wait_all_tasks_blocked()
+        slots.resize(2)
+        assert slots.under_way == 4
+        nursery.start_soon(hold, slots, 1.0)
+        await wait_all_tasks_blocked()
+        assert (slots.under_way, slots.waiting) == (4, 1)
+        with pytest.raises(
+            UpstreamNotAsked, match=r"2 requests are under way \(upstreams\.api\.max_concurrent, moved by"
+        ):
+            await hold(slots, 0.0)
+    assert (slots.under_way, slots.waiting) == (0, 0)

@@ -9,7 +9,6 @@ import trio
 import trio.testing
 
 from gateway.errors import UpstreamUnavailable
-from gateway.profile.tiers import Cache
 from gateway.profile.upstreams.policies import Politeness
 from gateway.profile.watch import Monitors
 from gateway.telemetry.histogram import Histogram
@@ -25,7 +24,7 @@ class Machine(Gauges):
     """Gauges of a process and a disk whose numbers are set by hand."""
 
     def __init__(self, policies: Mapping[str, tuple[Policies, ...]] | None = None) -> None:
-        super().__init__(Cache(), None, None, [], policies or {})
+        super().__init__(None, None, [], policies or {})
         self.open_now = 10
         self.free: int | None = 5_000_000_000
 

@@ -62,7 +62,7 @@ function show(id, text, bad) {
 
 function item(text, severity) {
   const li = document.createElement("li");
-  li.className = severity;
+  if (severity) li.className = severity;
   li.textContent = text;
   return li;
 }
@@ -117,13 +117,26 @@ function showTools(answer) {
     [String(tool.failed), tool.failed ? "number warn" : "number"]])), 9, "No tool was called yet.");
 }
 
+function showScaling(answer) {
+  at("scaling").hidden = !answer.enabled;
+  if (!answer.enabled) return;
+  const amount = (value, unit) => unit === "bytes" ? bytes(value) : String(value);
+  at("scaling_budget").textContent = `up to ${bytes(answer.budget)} of resident memory (${answer.budget_key})`;
+  fill("scaling_rows", answer.limits.map((limit) => row([limit.key,
+    ...["value", "start", "least", "most"].map((name) => [amount(limit[name], limit.unit), "number"]),
+    [percent(limit.load), "number"], [limit.refusal || limit.evidence, "quiet"]])), 7, "Nothing is scaled.");
+  at("scaling_steps").replaceChildren(...answer.steps.slice(0, 10).map((step) => item(
+    `${new Date(step.at * 1000).toLocaleTimeString()} ${step.key}: ${amount(step.before, step.unit)} → ${amount(step.after, step.unit)}, since ${step.reason}`)));
+}
+
 async function refresh() {
   try {
-    const [now, alerts, tools] = await Promise.all([
-      ask("/api/overview?window=60"), ask("/api/alerts"), ask("/api/tools")]);
+    const [now, alerts, tools, scaling] = await Promise.all([
+      ask("/api/overview?window=60"), ask("/api/alerts"), ask("/api/tools"), ask("/api/scaling")]);
     showOverview(now, alerts.alerts);
     showAlerts(alerts);
     showTools(tools);
+    showScaling(scaling);
     at("trouble").hidden = true;
   } catch (error) {
     at("state").textContent = "away";
