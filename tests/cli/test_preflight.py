@@ -52,7 +52,7 @@ async def test_what_is_ready_but_for_its_tests(tmp_path: Path, server: HttpServe
     ended = await preflight(tmp_path, text)
     assert (ended.code, ended.err) == (0, "")
     lines = [line.rstrip() for line in ended.out.splitlines()]
-    assert lines[-1] == "p: 12 pass, 3 warn, 0 fail"
+    assert lines[-1] == "p: 13 pass, 3 warn, 0 fail"
     assert max(map(len, lines)) <= 80
     assert lines[1:3] == ["pass  cache: memory of 256MB, disk of 256MB", "      p.toml:1 cache"]
     assert lines[lines.index('warn  logging: every detail is logged; level = "info" is enough') + 1] == (
@@ -68,7 +68,7 @@ async def test_what_is_not_ready(tmp_path: Path) -> None:
     ended = await preflight(tmp_path, PROFILE.format(folder=tmp_path, url="http://127.0.0.1:9"))
     assert (ended.code, ended.err) == (1, "")
     assert "fail  upstream api: no connection to 127.0.0.1:9:" in ended.out
-    assert ended.out.endswith("p: 11 pass, 3 warn, 1 fail\n")
+    assert ended.out.endswith("p: 12 pass, 3 warn, 1 fail\n")
 
 
 async def test_a_profile_with_faults(tmp_path: Path) -> None:
