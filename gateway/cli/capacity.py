@@ -163,7 +163,7 @@ def _print(made: Plan, target: Target) -> None:
     def tell(head: str, *lines: str) -> None:
         console.print(Text(head, style="bold"))
         for line in lines:
-            console.print(Padding(Text(printable(line, 1000)), (0, 0, 0, 3)))
+            console.print(Padding(Text(printable(line, 1000)), (0, 0, 0, 3), expand=False))
 
     mix = ", ".join(f"{name} {share:.0%}" for name, share in target.shares.items())
     console.print(Text(printable(f"For {target.rps:g} requests a second ({mix}):", 1000)))

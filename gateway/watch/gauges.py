@@ -69,6 +69,8 @@ class UpstreamState:
     """Requests that may be under way."""
     waits: int = 0
     """Requests that had to wait for a slot."""
+    answer_p95: float = 0.0
+    """Seconds of the last answers, without what they waited for here; 0 while there are too few to say."""
 
 
 class Gauges:
@@ -249,6 +251,7 @@ def _added(policies: Sequence[Policies]) -> UpstreamState:
         sum(part.batched for part in parts),
         sum(each.slots.limit for each in policies),
         sum(part.waits for part in parts),
+        max(part.answer_p95 for part in parts),
     )
 
 

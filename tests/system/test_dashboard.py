@@ -28,6 +28,11 @@ interval = "500ms"
 resolution = "500ms"
 [profiling]
 cpu = true
+[scaling]
+enabled = true
+interval = "500ms"
+window = "1s"
+looks = 1
 [alerts.throughput]
 warning = 20
 window = "2s"
@@ -199,6 +204,16 @@ def test_numbers_alerts_and_purges(browser: Browser, gateway: Gateway, tmp_path:
         expect(page.locator("#purged")).to_contain_text("purged", timeout=SLOW)
         expect(page.locator("#entry_rows")).not_to_contain_text("part:bolt", timeout=SLOW)
         expect(page.locator("#entry_rows")).to_contain_text("part:nut", timeout=SLOW)
+        assert watched.errors == []
+
+
+def test_what_is_scaled(browser: Browser, gateway: Gateway, tmp_path: Path) -> None:
+    """Each limit with its bounds and load, and what was moved and why."""
+    with Watched(browser, gateway, width=1280, height=900, theme="dark") as watched:
+        page = watched.page
+        expect(page.locator("#scaling_rows")).to_contain_text("cache.memory.max_size", timeout=SLOW)
+        expect(page.locator("#scaling_steps")).to_contain_text("scaling.threads: 40 → 38, since", timeout=SLOW)
+        page.locator("#scaling").screenshot(path=tmp_path / "scaling.png")
         assert watched.errors == []
 
 

@@ -146,9 +146,12 @@ def _upstreams(states: Mapping[str, UpstreamState], window: Window) -> dict[str,
         state, timings, outcomes = states.get(name, idle), window.upstream(name), window.upstream_outcomes(name)
         found[name] = UpstreamOverview(
             p95=timings.percentile(0.95) if timings.count else None,
+            answer_p95=state.answer_p95 or None,
             asked=timings.count,
             failed=sum(outcomes[word] for word in UPSTREAM_FAILURES),
             under_way=state.under_way,
+            limit=state.limit,
+            waits=state.waits,
             queued=state.queued,
             throttled=state.throttled,
             retried=window.upstream_requests(name)[1],

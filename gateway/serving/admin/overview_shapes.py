@@ -55,9 +55,15 @@ class UpstreamOverview(Shape):
 
     p95: float | None
     """Seconds, within the window; null where it was not asked."""
+    answer_p95: float | None
+    """Seconds of its last 100 answers, without what they waited for here; null where there were too few."""
     asked: int
     failed: int
     under_way: int
+    limit: int
+    """Requests that may be under way at present; 0 for one on this machine."""
+    waits: int
+    """Requests that had to wait for that, since the start."""
     queued: int
     throttled: int
     retried: int

@@ -56,6 +56,8 @@ class PolicyStatistics:
     """...and what those asked for, each once."""
     waits: int = 0
     """Requests that had to wait for a slot."""
+    answer_p95: float = 0.0
+    """Seconds of the last 100 answers, without what they waited for here; 0 while there are too few to say."""
 
 
 class Policies:
@@ -111,6 +113,7 @@ class Policies:
             self._batches,
             self._batched,
             self._slots.waits,
+            self._latencies.percentile(0.95),
         )
 
     @property

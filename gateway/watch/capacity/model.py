@@ -59,7 +59,9 @@ class UpstreamSeen:
 
     asked: int
     p95: float | None
-    """Seconds of an answer; None where there was none."""
+    """Seconds of an answer, without what it waited for in the gateway; None where there were too few."""
+    waits: int = 0
+    """Questions that had to wait for a slot."""
 
 
 @dataclass(frozen=True, slots=True)

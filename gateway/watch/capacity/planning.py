@@ -54,10 +54,14 @@ def instances_of(target: Target, measured: Measured) -> Instances:
     each = measured.rps * (1 - target.headroom)
     needed = max(1, ceil(target.rps / each - 1e-9))
     arithmetic = (
-        f"{measured.rps:.4g}/s of one process (p99 {measured.p99 * 1000:.3g} ms) x (1 - {target.headroom:g}) = "
+        f"{measured.rps:.4g}/s of one process (p99 {_seconds(measured.p99)}) x (1 - {target.headroom:g}) = "
         f"{each:.4g}/s; {target.rps:g} / {each:.4g} = {target.rps / each:.3g}, so {needed}, and {target.spare} to spare"
     )
     return Instances(needed, target.spare, each, arithmetic)
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.3g} s" if value >= 1 else f"{value * 1000:.3g} ms"
 
 
 def _size(profile: Profile, tier: TierPlan) -> Change:
@@ -66,8 +70,10 @@ def _size(profile: Profile, tier: TierPlan) -> Change:
         return {}
     parts = [change(format_size(tier.size), "cache", tier.tier, "max_size")]
     if tier.tier == "memory":
-        items = profile.cache.memory.max_items
-        parts.append(change(max(1, round(items * tier.size / max(1, tier.now))), "cache", "memory", "max_items"))
+        now = profile.cache.memory
+        parts.append(
+            change(max(1, round(now.max_items * tier.size / max(1, now.max_size))), "cache", "memory", "max_items")
+        )
         if tier.size > tier.now:
             parts.append(thresholds(profile, tier.size + PROCESS))
     return merged(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any, Literal, TypeVar
@@ -86,19 +87,15 @@ def seen_of(answers: Mapping[str, Any]) -> Seen:
         rate = stats[name]["hits"] / reads if reads else None
         at_present = [point.hit_rate for point in known.points if point.factor == 1] if known and known.accesses else []
         tiers[name] = TierSeen(tier["limit"], tier["entries"], at_present[0] if at_present else rate, known)
-    return Seen(overview["uptime"], tools, _upstreams(answers["metrics"]["gateway_upstream_seconds"]), tiers)
-
-
-def _upstreams(metric: Mapping[str, Any]) -> dict[str, UpstreamSeen]:
-    asked: dict[str, int] = {}
-    slowest: dict[str, float] = {}
-    for sample in metric["samples"]:
-        name, outcome = sample["labels"]["upstream"], sample["labels"]["outcome"]
-        if outcome in _ENDS:
-            asked[name] = asked.get(name, 0) + sample["count"]
-        if outcome in ("answered", "unchanged"):
-            slowest[name] = max(slowest.get(name, 0.0), sample["p95"])
-    return {name: UpstreamSeen(count, slowest.get(name)) for name, count in asked.items()}
+    asked: Counter[str] = Counter()
+    for sample in answers["metrics"]["gateway_upstream_seconds"]["samples"]:
+        if sample["labels"]["outcome"] in _ENDS:
+            asked[sample["labels"]["upstream"]] += sample["count"]
+    upstreams = {
+        name: UpstreamSeen(asked[name], about["answer_p95"], about["waits"])
+        for name, about in overview["upstreams"].items()
+    }
+    return Seen(overview["uptime"], tools, upstreams, tiers)
 
 
 def _curve(said: Mapping[str, Any]) -> Curve:

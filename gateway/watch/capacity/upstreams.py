@@ -15,8 +15,8 @@ from gateway.watch.capacity.model import Instances, Seen, Target, UpstreamPlan
 from gateway.watch.capacity.tiers import Missed
 from gateway.watch.diagnosis.changes import Change, change, merged
 
-FEW = 20
-"""Questions to an upstream below which its numbers are told as a guess."""
+WAITED = 0.05
+"""Of the questions to an upstream: with so many that waited for a slot, it was the slots that were tested."""
 
 
 def asked_by(tool: Tool, profile: Profile) -> frozenset[str]:
@@ -89,14 +89,20 @@ def upstream_guesses(profile: Profile, target: Target, seen: Seen, plans: Mappin
     for name in sorted(wanted - plans.keys()):
         yield f"upstream {name} was not asked yet: what reaches it is unknown"
     for name in sorted(wanted & plans.keys()):
-        if seen.upstreams[name].asked < FEW:
-            yield f"upstream {name} was asked {seen.upstreams[name].asked} times, which says little of its p95"
+        about = seen.upstreams[name]
+        if about.p95 is None:
+            yield f"upstream {name} gave too few answers to tell how long one takes: nothing is said of slots"
+        if about.waits > about.asked * WAITED:
+            yield (
+                f"{about.waits} of {about.asked} questions to {name} waited for a slot: with more of them one process "
+                "may carry more than the load test says"
+            )
     for name in sorted(target.shares):
         if name not in profile.tools:
             yield f"tool {name} is another server's: what it asks of upstreams is not counted"
             continue
-        about = seen.tools.get(name)
-        if about is None or not about.calls:
+        tool = seen.tools.get(name)
+        if tool is None or not tool.calls:
             yield f"tool {name} was not called yet: it counts as never answered from the cache"
     if plans:
         yield (
@@ -116,8 +122,8 @@ def _plan(
     arithmetic += [
         f"at once (Little's law): {rate:.4g}/s x {p95:.3g} s at the p95 = {under_way:.3g}, "
         f"{under_way / count:.3g} of {slots} slots on each of {count}",
-        f"in {window}: {rate:.4g}/s x {limit.window:g} s = {in_window:.4g}, "
-        f"{in_window / count:.4g} of rate_limit.max = {limit.max} on each of {count}",
+        f"in {window}: {rate:.4g}/s x {limit.window:g} s = {in_window:.0f}, "
+        f"{in_window / count:.0f} of rate_limit.max = {limit.max} on each of {count}",
     ]
     return UpstreamPlan(
         name,

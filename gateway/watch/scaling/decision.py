@@ -16,9 +16,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 from gateway.profile.scaling import Scaling
-from gateway.profile.units import format_size
 from gateway.tiers.curve import Curve
-from gateway.watch.scaling.model import SIZES, Reading, Refusal, Standing, Step, Surroundings, Trial
+from gateway.watch.scaling.model import SIZES, Reading, Refusal, Standing, Step, Surroundings, Trial, told
 
 ENOUGH = 1000
 """Reads of a tier since it was last moved below which its curve says nothing; as many as it has entries at least."""
@@ -90,7 +89,7 @@ def _outcome(section: Scaling, reading: Reading, around: Surroundings, standing:
 
 def _into_bounds(reading: Reading, around: Surroundings) -> Outcome:
     after = min(max(reading.value, reading.least), reading.most)
-    bounds = f"[scaling] keeps it between {_told(reading, reading.least)} and {_told(reading, reading.most)}"
+    bounds = f"[scaling] keeps it between {told(reading.kind, reading.least)} and {told(reading.kind, reading.most)}"
     if reading.kind in SIZES and after > reading.value:
         allowed, refusal = _allowed(reading, around)
         if allowed <= reading.value:
@@ -104,13 +103,17 @@ def _yield_memory(section: Scaling, reading: Reading, around: Surroundings) -> O
     seen = f"{_megabytes(around.resident)} are resident, above {around.budget_key} ({_megabytes(around.budget)})"
     after = max(reading.least, _rounded(reading, min(reading.value, reading.used) * section.shrink))
     if after >= reading.value:
-        return Refusal(reading.key, "bound", f"{seen}, and the tier is at its least ({_told(reading, reading.least)})")
+        return Refusal(
+            reading.key, "bound", f"{seen}, and the tier is at its least ({told(reading.kind, reading.least)})"
+        )
     return _step(reading, after, seen)
 
 
 def _grow(section: Scaling, reading: Reading, around: Surroundings, standing: Standing) -> Outcome:
     if reading.value >= reading.most:
-        return Refusal(reading.key, "bound", f"{reading.evidence}; it is at its most ({_told(reading, reading.most)})")
+        return Refusal(
+            reading.key, "bound", f"{reading.evidence}; it is at its most ({told(reading.kind, reading.most)})"
+        )
     match reading.kind:
         case "memory" | "disk":
             return _grow_tier(section, reading, around)
@@ -132,7 +135,7 @@ def _grow_tier(section: Scaling, reading: Reading, around: Surroundings) -> Outc
         return Refusal(reading.key, refusal.why, f"{reading.evidence}; {refusal.reason}")
     now, then = rate_at(curve, 1.0), rate_at(curve, after / reading.value)
     if then - now < section.gain:
-        found = f"{then:.1%} of its reads would find something with {_told(reading, after)}, now {now:.1%} do"
+        found = f"{then:.1%} of its reads would find something with {told(reading.kind, after)}, now {now:.1%} do"
         return Refusal(reading.key, "flat", f"{reading.evidence}; {found}: too little more (scaling.gain)")
     saved = (then - now) * reading.reads
     reason = f"{reading.evidence}; the curve says that {then:.1%} of its reads find something then, now {now:.1%} do"
@@ -202,10 +205,6 @@ def _rounded(reading: Reading, value: float) -> int:
         return whole
     unit: int = 10 ** max(0, len(str(whole)) - 3)
     return whole // unit * unit
-
-
-def _told(reading: Reading, value: int) -> str:
-    return format_size(value) if reading.kind in SIZES else str(value)
 
 
 def _megabytes(value: int) -> str:

@@ -9,8 +9,18 @@ from gateway.tiers.curve import Curve
 
 Kind = Literal["memory", "disk", "pool", "threads"]
 
+_UNITS = (("GB", 10**9), ("MB", 10**6), ("KB", 10**3))
+
 SIZES = frozenset({"memory", "disk"})
 """The kinds whose limits are bytes; the others are counts."""
+
+
+def told(kind: Kind, value: int) -> str:
+    """A limit for people: a size in the unit that is nearest, as a profile would have it."""
+    if kind not in SIZES:
+        return str(value)
+    unit, factor = next((each for each in _UNITS if value >= each[1]), ("B", 1))
+    return f"{value / factor:.6g}{unit}"
 
 
 @dataclass(frozen=True, slots=True)

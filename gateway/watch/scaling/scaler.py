@@ -19,7 +19,7 @@ from gateway.watch.scaling.allowed import allowed_memory
 from gateway.watch.scaling.decision import decide
 from gateway.watch.scaling.levers import Lever
 from gateway.watch.scaling.load import readings
-from gateway.watch.scaling.model import SIZES, Reading, Refusal, Step, Surroundings
+from gateway.watch.scaling.model import Reading, Refusal, Step, Surroundings, told
 from gateway.watch.scaling.scaled import Scaled
 
 log = structlog.get_logger(__name__)
@@ -102,7 +102,8 @@ class Scaler:
                 self._make(levers[step.key], step)
         refusals = {each.key: each for each in outcomes if isinstance(each, Refusal)}
         for refusal in self.scaled.refused(refusals):
-            log.info("limit not moved", key=refusal.key, why=refusal.why, reason=refusal.reason)
+            say = log.debug if refusal.why == "unknown" else log.info  # that is so after every step, for a while
+            say("limit not moved", key=refusal.key, why=refusal.why, reason=refusal.reason)
 
     def metrics(self) -> list[Metric]:
         """How loaded each limit is, and what was done; nothing where nothing is scaled."""
@@ -121,5 +122,5 @@ class Scaler:
         if step.kind == "memory" and step.after < step.before:
             give_back()
         self.scaled.moved(self._clock(), step)
-        before, after = (format_size(each) if step.kind in SIZES else each for each in (step.before, step.after))
+        before, after = (told(step.kind, each) for each in (step.before, step.after))
         log.info("limit moved", key=step.key, before=before, after=after, reason=step.reason)

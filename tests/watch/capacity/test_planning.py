@@ -167,7 +167,13 @@ def test_a_search_asks_the_upstream_that_it_reads() -> None:
         (Target(2000.0, {"c": 1.0}), MEASURED, SEEN, "upstream other was not asked yet"),
         (Target(2000.0, {"b": 1.0}), MEASURED, SEEN, "tool b was not called yet"),
         (Target(2000.0, {"x": 1.0}), MEASURED, SEEN, "tool x is another server's"),
-        (TARGET, MEASURED, replace(SEEN, upstreams={"api": UpstreamSeen(19, 0.1)}), "was asked 19 times"),
+        (TARGET, MEASURED, replace(SEEN, upstreams={"api": UpstreamSeen(19, None)}), "gave too few answers"),
+        (
+            TARGET,
+            MEASURED,
+            replace(SEEN, upstreams={"api": UpstreamSeen(100, 0.1, 6)}),
+            "6 of 100 questions to api waited",
+        ),
         (TARGET, MEASURED, replace(SEEN, tiers={"memory": TierSeen(MB, 0, None, None)}), "tier has no curve"),
     ],
 )
