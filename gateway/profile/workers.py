@@ -9,6 +9,7 @@ from typing import Any
 from gateway.profile.alerts import Alerts, Notifications
 from gateway.profile.loader import Loaded
 from gateway.profile.profile import Profile
+from gateway.profile.scaling import Scaling
 from gateway.profile.upstreams.mcp import McpUpstream
 from gateway.profile.upstreams.policies import Politeness, RateLimit
 from gateway.profile.upstreams.search import SearchUpstream
@@ -26,6 +27,7 @@ def for_worker(loaded: Loaded, number: int, workers: int) -> Loaded:
     changes: dict[str, Any] = {
         "cache": profile.cache.model_copy(update={"disk": disk}),
         "upstreams": {name: _shared_out(each, number, workers) for name, each in profile.upstreams.items()},
+        "scaling": _scaled(profile.scaling, number, workers),
         "alerts": Alerts(),
         "notifications": Notifications(),
     }
@@ -53,6 +55,13 @@ def _shared_out(section: Any, number: int, workers: int) -> Any:
             "rate_limit": _rate(section.rate_limit, workers),
         }
     )
+
+
+def _scaled(section: Scaling, number: int, workers: int) -> Scaling:
+    """What is scaled, with this worker's part of what upstreams may be asked at once."""
+    bounds = {name: getattr(section.pools, name) for name in ("min", "max")}
+    parts = {name: _part(bound, number, workers) for name, bound in bounds.items() if bound is not None}
+    return section.model_copy(update={"pools": section.pools.model_copy(update=parts)})
 
 
 def _part(whole: int, number: int, workers: int) -> int:

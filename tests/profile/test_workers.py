@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,17 @@ def test_upstreams_are_asked_as_often_as_by_one(
     assert rate == pytest.approx(most / 10)
     assert sum(each.rate_limit.max for each in sections) <= max(most, workers)
     assert sum(each.max_concurrent for each in sections) == max(concurrent, workers)
+
+
+def test_bounds_of_pools_are_shared_out(tmp_path: Path) -> None:
+    """Like what they bound: no more is asked of an upstream at once by all workers than `scaling.pools.max`."""
+    whole = loaded(tmp_path)
+    pools = whole.profile.scaling.pools.model_copy(update={"max": 10})
+    scaling = whole.profile.scaling.model_copy(update={"pools": pools})
+    scaled = replace(whole, profile=whole.profile.model_copy(update={"scaling": scaling}))
+    parts = [for_worker(scaled, number, 3).profile.scaling.pools for number in (1, 2, 3)]
+    assert [part.max for part in parts] == [4, 3, 3]
+    assert [part.min for part in parts] == [None, None, None]
 
 
 def test_what_workers_are_given_at_their_start(tmp_path: Path) -> None:

@@ -82,6 +82,8 @@ def seen_of(answers: Mapping[str, Any]) -> Seen:
     tools = {tool["name"]: ToolSeen(tool["calls"], tool["hit_rate"]) for tool in answers["tools"]["tools"]}
     tiers = {}
     for name, tier in overview["tiers"].items():
+        if not tier["limit"]:
+            continue  # the shared tier: as large as its engine, and of all instances
         known = _curve(curves[name]) if name in curves else None
         reads = stats[name]["hits"] + stats[name]["misses"]
         rate = stats[name]["hits"] / reads if reads else None

@@ -104,7 +104,9 @@ def upstream_guesses(profile: Profile, target: Target, seen: Seen, plans: Mappin
         tool = seen.tools.get(name)
         if tool is None or not tool.calls:
             yield f"tool {name} was not called yet: it counts as never answered from the cache"
-    if plans:
+    if plans and profile.cache.shared.enabled:
+        yield "the shared tier answers as much of what the others miss as it did, whatever the number of instances"
+    elif plans:
         yield (
             "each instance has a cache of its own, and fetches what expires for itself: with more of them, each hits a "
             "little less than the one that was measured"

@@ -8,11 +8,11 @@ _CGROUP = Path("/proc/self/cgroup")
 _MOUNT = Path("/sys/fs/cgroup")
 
 
-def allowed_memory(cgroup: Path = _CGROUP, mount: Path = _MOUNT) -> int | None:
+def allowed_memory(cgroup: Path = _CGROUP, mount: Path = _MOUNT, *, workers: int = 1) -> int | None:
     """Bytes beyond which the kernel would end the process: the least `memory.max` of its cgroup and those above it.
 
     That is systemd's `MemoryMax=` and a container's limit. None where there is none, or where it can't be told: without
-    version 2 of control groups (Linux, Documentation/admin-guide/cgroup-v2.rst).
+    version 2 of control groups (Linux, Documentation/admin-guide/cgroup-v2.rst). Several `workers` share it evenly.
     """
     try:
         lines = cgroup.read_text().splitlines()
@@ -23,7 +23,8 @@ def allowed_memory(cgroup: Path = _CGROUP, mount: Path = _MOUNT) -> int | None:
         return None
     path = PurePosixPath(own.lstrip("/"))
     limits = [_limit(mount / each / "memory.max") for each in (path, *path.parents)]
-    return min((limit for limit in limits if limit is not None), default=None)
+    least = min((limit for limit in limits if limit is not None), default=None)
+    return None if least is None else least // workers
 
 
 def _limit(file: Path) -> int | None:

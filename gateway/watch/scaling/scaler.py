@@ -63,10 +63,10 @@ class Scaler:
                 "monitors.memory.warning",
             )
         )
-        allowed = allowed_memory()
+        allowed = allowed_memory(workers=self._profile.server.workers)
         if allowed is None or allowed * _OWN_ROOM >= said[0]:
             return said
-        return int(allowed * _OWN_ROOM), f"{_OWN_ROOM:.0%} of the process's MemoryMax"
+        return int(allowed * _OWN_ROOM), f"{_OWN_ROOM:.0%} of what the system allows (MemoryMax=)"
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Put back what is not to be moved; then look every `interval` until cancelled, where anything is."""

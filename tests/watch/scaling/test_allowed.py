@@ -37,6 +37,12 @@ def test_the_least_limit_of_the_cgroup_and_those_above(
     assert allowed_memory(*cgroup(tmp_path, text, **limits)) == allowed
 
 
+def test_workers_share_it(tmp_path: Path) -> None:
+    """All processes of a service are in one control group."""
+    file, mount = cgroup(tmp_path, "0::/a\n", a="500000000")
+    assert allowed_memory(file, mount, workers=4) == 125_000_000
+
+
 def test_a_system_without_control_groups_allows_anything(tmp_path: Path) -> None:
     """There is no such file."""
     assert allowed_memory(tmp_path / "nothing", tmp_path) is None
