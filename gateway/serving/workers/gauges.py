@@ -78,7 +78,17 @@ def _summed(kind: Callable[..., T], parts: Iterable[Mapping[str, T]]) -> dict[st
 
 def _sum_of(states: list[Any]) -> dict[str, Any]:
     values = {each.name: [getattr(state, each.name) for state in states] for each in fields(states[0])}
-    return {name: any(found) if isinstance(found[0], bool) else sum(found) for name, found in values.items()}
+    return {name: _together(found) for name, found in values.items()}
+
+
+def _together(found: list[Any]) -> Any:
+    match found[0]:
+        case bool():
+            return any(found)
+        case float():  # a time: that of the slowest
+            return max(found)
+        case _:
+            return sum(found)
 
 
 def _mean(curves: list[Curve]) -> Curve:

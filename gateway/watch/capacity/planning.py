@@ -68,14 +68,13 @@ def _size(profile: Profile, tier: TierPlan) -> Change:
     """The size of a tier, with what goes with it: entries, and memory for the process."""
     if tier.size == tier.now:
         return {}
-    parts = [change(format_size(tier.size), "cache", tier.tier, "max_size")]
+    each = tier.size // profile.server.workers  # what was seen is of all workers, and the profile's line of each
+    parts = [change(format_size(each), "cache", tier.tier, "max_size")]
     if tier.tier == "memory":
         now = profile.cache.memory
-        parts.append(
-            change(max(1, round(now.max_items * tier.size / max(1, now.max_size))), "cache", "memory", "max_items")
-        )
+        parts.append(change(max(1, round(now.max_items * each / max(1, now.max_size))), "cache", "memory", "max_items"))
         if tier.size > tier.now:
-            parts.append(thresholds(profile, tier.size + PROCESS))
+            parts.append(thresholds(profile, each + PROCESS))
     return merged(parts)
 
 

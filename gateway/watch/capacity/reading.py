@@ -87,8 +87,11 @@ def seen_of(answers: Mapping[str, Any]) -> Seen:
         known = _curve(curves[name]) if name in curves else None
         reads = stats[name]["hits"] + stats[name]["misses"]
         rate = stats[name]["hits"] / reads if reads else None
-        at_present = [point.hit_rate for point in known.points if point.factor == 1] if known and known.accesses else []
-        tiers[name] = TierSeen(tier["limit"], tier["entries"], at_present[0] if at_present else rate, known)
+        size = tier["limit"]
+        for point in known.points if known is not None and known.accesses else ():
+            if point.factor == 1:
+                size, rate = point.size_bytes, point.hit_rate
+        tiers[name] = TierSeen(size, tier["entries"], rate, known)
     asked: Counter[str] = Counter()
     for sample in answers["metrics"]["gateway_upstream_seconds"]["samples"]:
         if sample["labels"]["outcome"] in _ENDS:

@@ -9,6 +9,7 @@ from gateway.profile.loader import load_profile
 from gateway.serving.workers.gauges import FleetGauges
 from gateway.serving.workers.numbers import Numbers, added, fill, numbers_of, read
 from gateway.telemetry.telemetry import Telemetry
+from gateway.watch.gauges import UpstreamState
 
 PROFILE = """
 [cache.disk]
@@ -71,3 +72,15 @@ def test_what_is_no_more_has_been_counted() -> None:
     assert (retired.resident, retired.cpu) == (0, 2.0)
     fill(telemetry, [retired, ended])
     assert telemetry.refusals.total("no_token", "") == 6
+
+
+def test_a_time_is_that_of_the_slowest_worker() -> None:
+    """Slots and waits of an upstream are added up, and how long its answers take is not."""
+    parts = [
+        Numbers(
+            upstreams={"api": UpstreamState(1, 0, 0, 5, 0, breaker_open=open_, trips=0, limit=4, answer_p95=seconds)}
+        )
+        for open_, seconds in ((False, 0.2), (True, 0.5))
+    ]
+    state = FleetGauges(lambda: parts, Numbers).upstreams()["api"]
+    assert (state.under_way, state.limit, state.breaker_open, state.answer_p95) == (2, 8, True, 0.5)

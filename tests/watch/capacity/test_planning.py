@@ -110,6 +110,14 @@ def test_the_lines_to_write_are_those_that_differ() -> None:
     }
 
 
+def test_workers_share_the_tiers_of_an_instance() -> None:
+    """What was seen is of both, and the profile's line is of each: 200 MB are twice the 100 MB that it has."""
+    two = PROFILE.model_copy(update={"server": PROFILE.server.model_copy(update={"workers": 2})})
+    made = plan(two, TARGET, MEASURED, SEEN)
+    assert made.tiers[0].size == 200 * MB
+    assert made.change["cache"] == {"disk": {"max_size": "250MB"}}
+
+
 def test_a_slow_upstream_takes_slots_and_connections() -> None:
     """808 a second for 2 s are 1616 at once: 770 for each of three with headroom."""
     slow = replace(SEEN, upstreams={"api": UpstreamSeen(4000, 2.0)})
