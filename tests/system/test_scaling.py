@@ -28,6 +28,7 @@ window = "1s"
 cooldown = "500ms"
 pools = {{ enabled = false }}
 threads = {{ enabled = false }}
+memory = {{ min_size = "{size}" }}                # or it would shrink until the first request comes
 """
 
 
