@@ -31,7 +31,9 @@ _LONGEST_PAUSE = 30.0
 _STEADY = 60.0
 """...and as few as at first again once it has run for so long."""
 _STUCK = 30.0
-"""Seconds without an answer after which a worker is taken for hung, and killed."""
+"""Seconds without an answer after which a worker is taken for hung, and killed..."""
+_STARTING = 600.0
+"""...and as many until its first one: many may share a core, and wait for their upstreams (`start_patience`)."""
 _LOOK = 0.1
 """Seconds between two looks whether a process has started or ended."""
 _HEAR = 1.0
@@ -254,7 +256,7 @@ class Fleet:
                     process.send_signal(signal.SIGTERM)
                     told, worker.heard_at = True, trio.current_time()
                 silent = trio.current_time() - worker.heard_at
-                if silent > (self._patience if told else _STUCK):
+                if silent > (self._patience if told else _STUCK if worker.serves else _STARTING):
                     log.error("a worker hangs, it is killed", worker=worker.number, seconds=round(silent))
                     process.kill()
                 await trio.sleep(_LOOK)

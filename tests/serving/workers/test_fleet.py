@@ -72,6 +72,17 @@ async def test_a_purge_that_an_ended_worker_does_not_hear_of_is_no_success(tmp_p
             await fleet.purge(Selector("all"), soft=False)
 
 
+async def test_one_that_starts_slowly_is_not_taken_for_hung(tmp_path: Path, autojump_clock: trio.abc.Clock) -> None:
+    """Until it has served, a process may take minutes: with many workers on few cores all of them do."""
+    stop = trio.Event()
+    fleet = Fleet(loaded_of(tmp_path), ["sleep", "1000"], [], str(tmp_path), stop)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(fleet.run)
+        await trio.sleep(120)
+        assert all(worker.pid is not None and not worker.restarts for worker in fleet.workers)
+        stop.set()
+
+
 async def test_another_worker_tells_the_instances(tmp_path: Path) -> None:
     """The first one, which is to publish a purge, has ended without anybody's notice: the second one does it."""
     with Engine(tmp_path / "engine") as engine:
