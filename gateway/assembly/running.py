@@ -14,6 +14,7 @@ from gateway.assembly.gateway import Gateway
 from gateway.assembly.generation import open_generation, working
 from gateway.assembly.shared import beside, change_disk
 from gateway.assembly.tiers import Tiers, open_tiers
+from gateway.errors import StartError
 from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.pipeline import Siblings
 from gateway.profile.loader import Loaded
@@ -78,8 +79,9 @@ class Running:
         """Open a gateway of another profile beside the one that runs, and let it take its place.
 
         What the new profile says nothing new of goes on: entries, connections to upstreams, what was counted. Raises
-        what opening and preparing raise; then, and when it is cancelled, all is as before. What runs on the old profile
-        is finished, for at most its `server.drain_timeout`. Only one task at a time may call this.
+        what opening and preparing raise, and StartError once all ends; then, and when it is cancelled, all is as
+        before. What runs on the old profile is finished, for at most its `server.drain_timeout`. Only one task at a
+        time may call this.
         """
         core, before = self._core, self._present
         tiers = await open_tiers(core.parts, loaded.profile.cache, core.clock, core.telemetry, core.tiers)
@@ -94,6 +96,9 @@ class Running:
         except BaseException:
             following.decide(taken=False)
             raise
+        if self._ends:  # whoever would take over now would never be told to end
+            following.decide(taken=False)
+            raise StartError("the gateway is stopping")
         tiers.take_over(core.tiers)
         core.pipeline.use(tiers.memory, tiers.lower, tiers.absent)
         core.tiers = tiers

@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
@@ -40,13 +41,21 @@ def serve(*, profile: ProfileName = DEFAULT_PROFILE, set_: Overrides = ()) -> in
         return run(partial(_work, for_worker(loaded, place.number, place.workers), reread, place))
     supervisor = Supervisor.taken_from(os.environ)
     passed = take_passed(os.environ)
-    command = [sys.executable, *(f"-W{each}" for each in sys.warnoptions), "-m", "gateway", "serve"]
+    command = [sys.executable, *(f"-W{each}" for each in sys.warnoptions), *_safe_path(), "-m", "gateway", "serve"]
     command += ["--profile", profile, *(part for each in set_ for part in ("--set", each))]
     serving = _serve if loaded.profile.server.workers == 1 else partial(_supervise, command)
     try:
         return run(partial(serving, loaded, reread, supervisor, passed))
     finally:
         close_all(passed)
+
+
+def _safe_path() -> list[str]:
+    """What keeps workers from importing what lies in the working directory, where this process does not do so, either.
+
+    `python -m` looks there first, and a gateway may be started anywhere: beside a `queue.py`, for one.
+    """
+    return [] if {"", str(Path.cwd())} & set(sys.path) else ["-P"]
 
 
 async def _serve(loaded: Loaded, reread: Callable[[], Loaded], supervisor: Supervisor, passed: Sequence[Passed]) -> int:

@@ -15,6 +15,7 @@ from quart import Blueprint
 
 from gateway.assembly import Gateway
 from gateway.assembly.running import Commit, Running
+from gateway.errors import StartError
 from gateway.profile.profile import Profile
 from gateway.profile.serving import Server
 from gateway.profile.upstreams.policies import Politeness
@@ -141,6 +142,8 @@ class HttpServing:
 
     async def _prepare(self, gateway: Gateway) -> Commit:
         """Bind and build what another gateway needs beside what is there; raises StartError."""
+        if self._closing.is_set():  # what it would be built upon is about to be closed
+            raise StartError("the gateway is stopping")
         before = self._stage
         listening = listen(gateway.profile, self._passed, self.listening)
         try:

@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 _SETTLED = 300
 """Milliseconds without a further change of a file after which it counts as written, at most twice as many."""
+_UNWATCHED = 10.0
+"""Seconds after which files that can't be watched are tried again."""
 _SHOWN = 20
 """Keys that a log line names."""
 
@@ -141,6 +143,15 @@ class Reloader:
                 nursery.cancel_scope.cancel()
 
     async def _reload_at_changes(self, files: Sequence[Path]) -> None:
+        """As long as they can be watched; else it is tried again, for the gateway goes on without."""
+        while True:
+            try:
+                await self._follow(files)
+            except OSError as error:  # their folder is gone, or the system has no inotify instance left
+                log.warning("the profile's files can't be watched", key="server.reload_on_change", error=str(error))
+            await trio.sleep(_UNWATCHED)
+
+    async def _follow(self, files: Sequence[Path]) -> None:
         from watchfiles import awatch  # only where a profile asks for it
 
         # Their folders, since editors put another file in a file's place.
@@ -166,7 +177,7 @@ class Reloader:
         """Whether the files say something else than what is in force."""
         try:
             return (await trio.to_thread.run_sync(self._reread)).profile != self._running.loaded.profile
-        except GatewayError:
+        except Exception:  # the reload says what it is
             return True
 
 

@@ -232,3 +232,29 @@ async def test_a_server_that_did_not_change_keeps_its_process(tmp_path: Path) ->
         assert len([line for line in child.seen if line.startswith("initialize")]) == started
         await running.replace(rig.loaded(about="other words"))
         assert [each["name"] for each in running.gateway.catalogue.definitions] == ["get"]
+
+
+async def test_a_reload_under_way_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    """What is ready to take over when all ends already does not, and is closed."""
+    async with trio.open_nursery() as nursery:
+        async with opened(tmp_path) as (running, rig, _):
+            ready, ends = trio.Event(), trio.Event()
+
+            async def prepare(_: Gateway) -> Commit:
+                ready.set()
+                await ends.wait()
+                return lambda: None
+
+            async def replace() -> None:
+                with pytest.raises(StartError, match="the gateway is stopping"):
+                    await running.replace(rig.loaded(about="other words"))
+
+            async def let_it() -> None:
+                await trio.testing.wait_all_tasks_blocked(0.1)
+                ends.set()
+
+            running.prepare = prepare
+            nursery.start_soon(replace)
+            await ready.wait()
+            nursery.start_soon(let_it)
+        assert running.gateway.catalogue.definitions[0]["description"] == "a tool"

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable
@@ -199,6 +200,16 @@ def test_one_that_can_not_start_ends_all(tmp_path: Path) -> None:
         until(supervisor.children)[0].kill()
         assert gateway.process.wait(60) == 1
         assert "could not start (server.workers)" in gateway.stderr
+
+
+def test_workers_import_nothing_from_where_they_are_started(tmp_path: Path) -> None:
+    """A module that lies in the working directory is no part of a worker, as it is none of what started it."""
+    profile = Profile(tmp_path).write(server=f"workers = {WORKERS}")
+    (tmp_path / "trio.py").write_text("raise SystemExit(3)")
+    script = str(Path(sys.executable).with_name("gateway"))
+    with Gateway(tmp_path, "serve", *FREE_PORTS, "--profile", str(profile.path), program=[script]) as gateway:
+        gateway.wait_for("  client ")
+        assert gateway.stop() == 0
 
 
 @pytest.mark.parametrize("told", ["{", '{"number": 1}', "7"])

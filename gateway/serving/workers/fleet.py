@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -30,7 +31,9 @@ _LONGEST_PAUSE = 30.0
 _STEADY = 60.0
 """...and as few as at first again once it has run for so long."""
 _STUCK = 30.0
-"""Seconds without an answer after which a worker is taken for hung, and killed."""
+"""Seconds without an answer after which a worker is taken for hung, and killed..."""
+_STARTING = 600.0
+"""...and as many until its first one: many may share a core, and wait for their upstreams (`start_patience`)."""
 _LOOK = 0.1
 """Seconds between two looks whether a process has started or ended."""
 _HEAR = 1.0
@@ -133,35 +136,45 @@ class Fleet:
     async def purge(self, selector: Selector, *, soft: bool, by: int | None = None) -> int:
         """Purge in every worker but `by`; how many entries there were.
 
-        One that is not there hears of it before it serves. Raises TierError where one could not do it: it is done in
-        the others then, but may come back.
+        One that is not there hears of it before it serves. Raises TierError where one could not do it, or will not
+        hear of it: it is done in the others then, but may come back.
         """
         counts: list[int] = []
         troubles: list[str] = []
         # Of a purge that a worker asks for, it has told other instances itself.
-        publisher = next((worker for worker in self.workers if worker.greeted), None) if by is None else None
+        tellers = [worker for worker in self.workers if worker.greeted] if by is None else []
 
-        async def one(worker: Worker) -> None:
-            if not worker.greeted:
-                worker.missed.append((selector, soft))
-                return
+        async def one(worker: Worker, *, tells: bool) -> bool:
+            """Whether it has answered."""
             try:
-                answer = await self._ask(
-                    worker, "POST", "/worker/purge", json={**purge_of(selector, soft), "publish": worker is publisher}
-                )
-                if answer.is_error:
-                    troubles.append(f"worker {worker.number}: {answer.json()['error']}")
-                else:
-                    counts.append(int(answer.json()["purged"]))
+                if worker.greeted:
+                    told = {**purge_of(selector, soft), "publish": tells}
+                    answer = await self._ask(worker, "POST", "/worker/purge", json=told)
+                    if answer.is_error:
+                        troubles.append(f"worker {worker.number}: {answer.json()['error']}")
+                    else:
+                        counts.append(int(answer.json()["purged"]))
+                    return True
             except GatewayError:  # it has ended, or hangs: then it is not to go on without it
-                worker.missed.append((selector, soft))
                 if worker.process is not None and not self._stop.is_set():
                     worker.process.kill()
+            worker.missed.append((selector, soft))
+            if self._stop.is_set() and self.loaded.profile.cache.disk.enabled:
+                troubles.append(f"worker {worker.number} has ended, and does not purge its file: purge after the start")
+            return False
 
         async with trio.open_nursery() as nursery:
             for worker in self.workers:
-                if worker.number != by:
-                    nursery.start_soon(one, worker)
+                if worker.number != by and worker not in tellers[:1]:
+                    nursery.start_soon(partial(one, worker, tells=False))
+            heard = False
+            for number, worker in enumerate(tellers):
+                if not number or worker.greeted:
+                    heard = await one(worker, tells=True)
+                if heard:
+                    break
+        if by is None and not heard and self.loaded.profile.cache.shared.enabled:
+            troubles.append("no worker is there to tell other instances: purge again in a moment")
         if troubles:
             raise TierError("; ".join(troubles))
         return sum(counts)
@@ -243,7 +256,7 @@ class Fleet:
                     process.send_signal(signal.SIGTERM)
                     told, worker.heard_at = True, trio.current_time()
                 silent = trio.current_time() - worker.heard_at
-                if silent > (self._patience if told else _STUCK):
+                if silent > (self._patience if told else _STUCK if worker.serves else _STARTING):
                     log.error("a worker hangs, it is killed", worker=worker.number, seconds=round(silent))
                     process.kill()
                 await trio.sleep(_LOOK)

@@ -131,7 +131,7 @@ class WorkersServing:
         sockets: list[socket.socket] = list(self.listening.admin.values())
         async with trio.open_nursery() as nursery:
             while not self._over.is_set():
-                loaded = self.fleet.loaded
+                loaded, replaced = self.fleet.loaded, self.fleet.replaced  # at once: opening takes a while
                 gauges = FleetGauges(lambda: self.fleet.numbers, lambda: self.fleet.retired)
                 async with open_watching(loaded.profile, self._telemetry, gauges, self._series) as watching:
                     self._watching = watching
@@ -148,10 +148,9 @@ class WorkersServing:
                         await nursery.start(HypercornSite(switch, _config(), self._over).run, sockets)
                         task_status.started()
                     switch.app = cast("ASGIFramework", checked)
-                    await self._replaced_or_over()
+                    await self._wait_over_or(replaced)
 
-    async def _replaced_or_over(self) -> None:
-        replaced = self.fleet.replaced
+    async def _wait_over_or(self, replaced: trio.Event) -> None:
         async with trio.open_nursery() as nursery:
 
             async def cancel_at(event: trio.Event) -> None:
