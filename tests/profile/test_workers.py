@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from gateway.profile.loader import Loaded, load_profile
 from gateway.profile.upstreams.http import HttpUpstream
+from gateway.profile.upstreams.policies import RateLimit
 from gateway.profile.upstreams.search import SearchUpstream
-from gateway.profile.workers import for_worker, needs_restart_of_workers
+from gateway.profile.workers import _rate, for_worker, needs_restart_of_workers, of_all
 
 PROFILE = """
 [server]
@@ -82,6 +83,15 @@ def test_upstreams_are_asked_as_often_as_by_one(
     assert rate == pytest.approx(most / 10)
     assert sum(each.rate_limit.max for each in sections) <= max(most, workers)
     assert sum(each.max_concurrent for each in sections) == max(concurrent, workers)
+
+
+@given(workers=st.integers(1, 64), most=st.integers(1, 10_000), seconds=st.integers(1, 3600))
+def test_the_parts_of_a_rate_are_the_whole_again(workers: int, most: int, seconds: int) -> None:
+    """What all workers may ask together is what the profile says, and no more of it at once."""
+    whole = RateLimit.model_validate({"max": most, "window": f"{seconds}s"})
+    again = of_all(_rate(whole, workers), workers)
+    assert again.max / again.window == pytest.approx(most / seconds)
+    assert again.max <= most
 
 
 def test_what_workers_are_given_at_their_start(tmp_path: Path) -> None:
