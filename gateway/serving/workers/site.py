@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
@@ -107,6 +108,11 @@ def hub(fleet: Fleet) -> ASGIFramework:
         number = (await request.get_json())["number"]
         return {"missed": [purge_of(selector, soft) for selector, soft in fleet.greet(number)]}
 
+    @site.get("/profile/<which>")
+    async def profile(which: str) -> Response:
+        loaded = fleet.loaded if which == "started" else fleet.offered
+        return Response(pickle.dumps(loaded), mimetype="application/octet-stream")
+
     @site.post("/purge")
     async def purge() -> tuple[dict[str, Any], int]:
         told = await request.get_json()
@@ -142,7 +148,7 @@ def _worker_routes(fleet: Fleet) -> Blueprint:
         return WorkersAnswer(workers=shapes)
 
     @routes.route("/profiles", methods=["GET", "POST"], defaults={"rest": ""})
-    @routes.route("/profiles/<path:rest>")
+    @routes.route("/profiles/<rest>")  # one segment: with `..` in it the worker would be asked for anything
     @hide
     async def profiles(rest: str) -> Response:
         """A CPU profile of one worker, `?worker=1`."""
