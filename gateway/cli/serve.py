@@ -32,13 +32,16 @@ def serve(*, profile: ProfileName = DEFAULT_PROFILE, set_: Overrides = ()) -> in
     from gateway.serving.systemd.passed import close_all, take_passed
     from gateway.serving.systemd.supervisor import Supervisor
     from gateway.serving.workers.worker import place_of
+    from gateway.telemetry.logs import set_up_logging
 
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # until there is who heeds it: it would end the process
     place = place_of(os.environ)
     reread = partial(load_profile, profile, environ=dict(os.environ), overrides=set_)
-    loaded = load(profile, set_)
     if place is not None:
-        return run(partial(_work, for_worker(loaded, place.number, place.workers), reread, place))
+        loaded = place.loaded("started")
+        set_up_logging(loaded.profile.logging.level, loaded.profile.logging.format)
+        return run(partial(_work, for_worker(loaded, place.number, place.workers), place))
+    loaded = load(profile, set_)
     supervisor = Supervisor.taken_from(os.environ)
     passed = take_passed(os.environ)
     command = [sys.executable, *(f"-W{each}" for each in sys.warnoptions), *_safe_path(), "-m", "gateway", "serve"]
@@ -83,7 +86,7 @@ async def _serve(loaded: Loaded, reread: Callable[[], Loaded], supervisor: Super
     return 0
 
 
-async def _work(loaded: Loaded, reread: Callable[[], Loaded], place: Place) -> int:
+async def _work(loaded: Loaded, place: Place) -> int:
     """Serve as one of several workers."""
     from gateway.assembly.running import open_running
     from gateway.serving.admission import take_own_credential
@@ -105,6 +108,7 @@ async def _work(loaded: Loaded, reread: Callable[[], Loaded], place: Place) -> i
             nursery.start_soon(_stop_when, place.wait_orphaned, stop)
             siblings = Siblings(hub, place.number)
             async with open_running(loaded, siblings=siblings) as running:
+                reread = partial(place.loaded, "reloaded")
                 reloader = Reloader(running, lambda: for_worker(reread(), place.number, place.workers), stop)
                 await siblings.catch_up(running.gateway.pipeline)
                 listening = listen(loaded.profile, passed)

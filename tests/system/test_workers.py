@@ -134,6 +134,25 @@ def test_one_that_dies_is_started_again(tmp_path: Path) -> None:
         assert gateway.stop() == 0
 
 
+def test_one_that_is_started_again_has_the_profile_of_the_others(tmp_path: Path) -> None:
+    """What its files say by then, right or wrong, is for a reload to take, and not for a worker that has died."""
+    profile, gateway = serving(tmp_path)
+    with gateway:
+        profile.write("\nunknown = 1\n", about="another tool")
+        os.kill(workers(gateway)[0]["pid"], signal.SIGKILL)
+        until(lambda: all_serve(gateway, restarts=1))
+        profile.write(about="yet another tool")
+        hang_up(gateway, "done")
+        os.kill(workers(gateway)[1]["pid"], signal.SIGKILL)
+        profile.write(about="what nobody has reloaded")
+        until(lambda: all_serve(gateway, restarts=2))
+        for _ in range(20):
+            connection = HTTPConnection("127.0.0.1", gateway.port, timeout=START)
+            assert ask(connection, "tools/list")["tools"][0]["description"] == "yet another tool"
+            connection.close()
+        assert gateway.stop() == 0
+
+
 def test_one_that_hangs_does_not_hold_a_stop_up(tmp_path: Path) -> None:
     """A worker that is stopped in its tracks is killed once its time is over; the gateway ends well."""
     profile = Profile(tmp_path).write(server=f"workers = {WORKERS}")
@@ -161,6 +180,22 @@ def test_reloads_under_load(tmp_path: Path) -> None:
             connection.close()
         profile.write(server="workers = 3")
         assert admin(gateway, "/api/reload", "POST")[1]["restart"] == ["server.workers"]
+        assert gateway.stop() == 0
+
+
+def test_all_take_a_profile_or_none(tmp_path: Path) -> None:
+    """Where the second worker can't take it, the first one goes back to what it had."""
+    profile, gateway = serving(tmp_path)
+    with gateway:
+        (tmp_path / "new.worker-2.db").mkdir()
+        profile.write(about="another tool")
+        profile.path.write_text(profile.path.read_text().replace("cache.db", "new.db"))
+        status, told = admin(gateway, "/api/reload", "POST")
+        assert (status, told["error"].partition(":")[0]) == (409, "worker 2")
+        for _ in range(20):
+            connection = HTTPConnection("127.0.0.1", gateway.port, timeout=START)
+            assert ask(connection, "tools/list")["tools"][0]["description"] == "a tool"
+            connection.close()
         assert gateway.stop() == 0
 
 

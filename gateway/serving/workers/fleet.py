@@ -54,7 +54,7 @@ class Worker:
     serves: bool = False
     """Whether it has answered since it was started."""
     started_on: Loaded | None = None
-    """The profile in force when it was started."""
+    """The profile that it was started with, or has taken since."""
     restarts: int = 0
     started_at: float = 0.0
     numbers: Numbers = field(default_factory=Numbers)
@@ -76,6 +76,8 @@ class Fleet:
         self, loaded: Loaded, command: Sequence[str], mcp: Sequence[socket.socket], folder: str, stop: trio.Event
     ) -> None:
         self.loaded = loaded
+        self.offered = loaded
+        """What workers are to have once they have reloaded."""
         self.replaced = trio.Event()
         """Set when they have another profile, and then another event."""
         self.retired = Numbers()
@@ -120,11 +122,27 @@ class Fleet:
                 os.close(descriptor)
 
     async def replace(self, loaded: Loaded) -> None:
-        """Let one worker after the other reload the profile; the first that can't ends the round, and says why."""
-        for worker in self.workers:
-            if worker.serves:  # one that is about to is told once it does
-                await self._reload(worker)
+        """Let one worker after the other take another profile; all of them take it, or none.
+
+        Raises what the first one says that can't: then those before it take back the one that they had.
+        """
+        taken: list[tuple[Worker, object]] = []
+        self.offered = loaded
+        try:
+            for worker in self.workers:
+                if worker.serves:  # one that is about to is told once it does
+                    taken.append((worker, worker.process))
+                    await self._reload(worker)
+        except BaseException:
+            self.offered = self.loaded
+            for worker, process in taken:
+                if worker.process is process:
+                    await self._reload_late(worker)
+            raise
         self.loaded = loaded
+        for worker, process in taken:
+            if worker.process is process:
+                worker.started_on = loaded
         self.replaced.set()
         self.replaced = trio.Event()
 
@@ -280,7 +298,7 @@ class Fleet:
             await trio.sleep(min(_HEAR, self.loaded.profile.metrics.resolution))
 
     async def _reload_late(self, worker: Worker) -> None:
-        """Tell a worker of a reload that it was not there for, or has seen already."""
+        """Tell a worker of a reload that it was not there for, or that came to nothing."""
         try:
             await self._reload(worker)
         except GatewayError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
@@ -106,6 +107,11 @@ def hub(fleet: Fleet) -> ASGIFramework:
     async def hello() -> dict[str, Any]:
         number = (await request.get_json())["number"]
         return {"missed": [purge_of(selector, soft) for selector, soft in fleet.greet(number)]}
+
+    @site.get("/profile/<which>")
+    async def profile(which: str) -> Response:
+        loaded = fleet.loaded if which == "started" else fleet.offered
+        return Response(pickle.dumps(loaded), mimetype="application/octet-stream")
 
     @site.post("/purge")
     async def purge() -> tuple[dict[str, Any], int]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import pickle
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx2
 import orjson
@@ -19,6 +20,7 @@ from gateway.assembly import Gateway
 from gateway.errors import StartError, TierError
 from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.pipeline import Pipeline
+from gateway.profile.loader import Loaded
 from gateway.serving.sockets import bind_paths
 from gateway.serving.systemd.passed import Passed
 from gateway.serving.workers.numbers import numbers_of
@@ -54,6 +56,20 @@ class Place:
     def told(self) -> str:
         """As the environment has it."""
         return orjson.dumps(asdict(self)).decode()
+
+    def loaded(self, which: Literal["started", "reloaded"]) -> Loaded:
+        """The profile that the supervisor has: to start with, or to reload.
+
+        The files may say something else by now, which nobody has asked for. Blocks. Raises StartError.
+        """
+        transport = httpx2.HTTPTransport(uds=hub_path(self.folder))
+        try:
+            with httpx2.Client(transport=transport, trust_env=False, timeout=_PATIENCE) as client:
+                answer = client.get(f"http://localhost/profile/{which}").raise_for_status()
+            loaded: Loaded = pickle.loads(answer.content)  # noqa: S301  # nobody but the supervisor is in its folder
+        except Exception as error:  # also whatever a class that an upgrade has changed makes of it
+            raise StartError(f"{VARIABLE}: no profile of the supervisor ({error}); restart the gateway") from error
+        return loaded
 
     def passed(self) -> list[Passed]:
         """What this worker listens on. Raises StartError."""
