@@ -67,9 +67,10 @@ async def open_core(
         parts = Parts(await stack.enter_async_context(cancelled_at_the_end()))
         core = None
         tiers = await open_tiers(parts, profile.cache, clock, telemetry)
+        workers = 1 if siblings is None else profile.server.workers
         try:
             async with (
-                open_shared(profile, tiers.disk, clock, telemetry) as shared,
+                open_shared(profile, tiers.disk, clock, telemetry, workers) as shared,
                 finished_at_the_end() as writes,
                 cancelled_apart() as loads,
             ):

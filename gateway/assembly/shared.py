@@ -18,6 +18,7 @@ from gateway.pipeline.metered import Metered
 from gateway.pipeline.pipeline import Pipeline
 from gateway.profile.profile import Profile
 from gateway.profile.upstreams.policies import RateLimit
+from gateway.profile.workers import of_all
 from gateway.telemetry.telemetry import Telemetry
 from gateway.upstream.policies import Policies
 from gateway.upstream.policies.rate import Bucket, ReportedBucket
@@ -41,6 +42,8 @@ class SharedParts:
     leases: Leases
     rates: ClientRates | None
     services: trio.Nursery
+    workers: int = 1
+    """How many have a part of each upstream's rate, as this process has."""
 
     def bucket(self, kind: str, name: str, limit: RateLimit) -> Bucket:
         """The token bucket of a client or an address."""
@@ -64,9 +67,11 @@ def require_shared(profile: Profile) -> None:
 
 @asynccontextmanager
 async def open_shared(
-    profile: Profile, disk: DiskTier | None, clock: Clock, telemetry: Telemetry
+    profile: Profile, disk: DiskTier | None, clock: Clock, telemetry: Telemetry, workers: int = 1
 ) -> AsyncIterator[SharedParts | None]:
     """The shared tier, to be connected by `connect`; None where the profile has none.
+
+    `profile` is that of one of so many `workers`.
 
     Opened before what loads, and closed after it: leases are given up on the way out.
     """
@@ -82,7 +87,7 @@ async def open_shared(
     async with cancelled_at_the_end() as services, finished_at_the_end() as writes:
         leases = Leases(tier, Metered(tier, telemetry), telemetry.leases, writes)
         rates = ClientRates(tier.link, tier.names) if section.rate_limits else None
-        yield SharedParts(tier, leases, rates, services)
+        yield SharedParts(tier, leases, rates, services, workers)
 
 
 async def connect(shared: SharedParts | None, pipeline: Pipeline) -> None:
@@ -106,7 +111,8 @@ def share_with(shared: SharedParts | None, profile: Profile, policies: Mapping[s
 
     for name, parts in policies.items():
         for number, each in enumerate(parts):
-            each.share(partial(SharedRate, shared.tier.link, shared.tier.names, f"{name}/{number}"))
+            make = partial(SharedRate, shared.tier.link, shared.tier.names, f"{name}/{number}")
+            each.share(lambda part, make=make: make(of_all(part, shared.workers)))  # type: ignore[misc]
 
 
 async def change_disk(shared: SharedParts | None, before: DiskTier | None, after: DiskTier | None) -> None:

@@ -75,6 +75,11 @@ def _rate(limit: RateLimit, workers: int) -> RateLimit:
     return limit.model_copy(update={"max": most, "window": limit.window * workers * most / limit.max})
 
 
+def of_all(part: RateLimit, workers: int) -> RateLimit:
+    """The rate of so many workers that have `part` each; no more at once than one of them may."""
+    return part.model_copy(update={"window": part.window / workers})
+
+
 def needs_restart_of_workers(before: Profile, after: Profile) -> list[str]:
     """The keys that differ and that decide what workers are given when they start."""
     keys = ("workers", "bind", "sockets", "socket_mode")

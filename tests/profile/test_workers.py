@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from gateway.profile.loader import Loaded, load_profile
 from gateway.profile.upstreams.http import HttpUpstream
+from gateway.profile.upstreams.policies import RateLimit
 from gateway.profile.upstreams.search import SearchUpstream
-from gateway.profile.workers import for_worker, needs_restart_of_workers
+from gateway.profile.workers import _rate, for_worker, needs_restart_of_workers, of_all
 
 PROFILE = """
 [server]
@@ -94,6 +95,15 @@ def test_bounds_of_pools_are_shared_out(tmp_path: Path) -> None:
     parts = [for_worker(scaled, number, 3).profile.scaling.pools for number in (1, 2, 3)]
     assert [part.max for part in parts] == [4, 3, 3]
     assert [part.min for part in parts] == [None, None, None]
+
+
+@given(workers=st.integers(1, 64), most=st.integers(1, 10_000), seconds=st.integers(1, 3600))
+def test_the_parts_of_a_rate_are_the_whole_again(workers: int, most: int, seconds: int) -> None:
+    """What all workers may ask together is what the profile says, and no more of it at once."""
+    whole = RateLimit.model_validate({"max": most, "window": f"{seconds}s"})
+    again = of_all(_rate(whole, workers), workers)
+    assert again.max / again.window == pytest.approx(most / seconds)
+    assert again.max <= most
 
 
 def test_what_workers_are_given_at_their_start(tmp_path: Path) -> None:

@@ -13,8 +13,12 @@ import pytest
 import trio
 
 from gateway.assembly import Gateway, open_gateway
+from gateway.assembly.running import open_running
 from gateway.errors import ProfileError, StartError
 from gateway.profile.loader import load_profile
+from gateway.profile.workers import for_worker
+from gateway.serving.workers.worker import Siblings, client_of
+from gateway.tiers.shared.rates import SharedRate
 from tests.fakes.engine import Engine
 from tests.fakes.http_server import HttpServer, answer
 from tests.system.processes import run
@@ -182,3 +186,19 @@ def test_faults_of_the_profile(text: str, fault: str, tmp_path: Path) -> None:
         load_profile("p", environ={}, cwd=tmp_path, folders=[tmp_path])
     assert fault in str(raised.value)
     assert "literal" not in str(raised.value).replace("found a literal", "")
+
+
+async def test_workers_have_the_whole_of_a_shared_rate(site: Site, tmp_path: Path) -> None:
+    """Each has a part of it for itself; what the engine keeps is of all of them, and as much as the profile says."""
+    (tmp_path / "p.toml").write_text(site.profile())
+    limits = ("server.workers=2", "upstreams.api.rate_limit.max=10", 'upstreams.api.rate_limit.window="1s"')
+    loaded = load_profile("p", environ={}, cwd=tmp_path, folders=[tmp_path], overrides=limits)
+    async with (
+        client_of(str(tmp_path / "nobody.sock")) as hub,
+        open_running(for_worker(loaded, 1, 2), {}, Siblings(hub, 1)) as running,
+    ):
+        (policies,) = running.gateway.catalogue.documents.upstreams["api"].policies
+        shared = policies._bucket.elsewhere
+        assert isinstance(shared, SharedRate)
+        assert policies._bucket._interval == 0.2
+        assert shared._interval == 100_000  # microseconds
