@@ -92,6 +92,18 @@ def test_they_are_one_to_whoever_looks(tmp_path: Path) -> None:
         assert gateway.stop() == 0
 
 
+def test_what_is_one_workers_is_all_that_is_passed_on(tmp_path: Path) -> None:
+    """No path leads round the routes to what only the supervisor asks of a worker."""
+    _, gateway = serving(tmp_path)
+    with gateway:
+        for path in ("../../worker/numbers", "%2e%2e/%2e%2e/worker/numbers", "..%2f..%2fworker%2fnumbers", ".."):
+            assert admin(gateway, f"/api/profiles/{path}")[0] == 404
+        post(gateway, "/api/profiles", {"seconds": 1})
+        with urllib.request.urlopen(f"{gateway.admin}/api/profiles/1.svg") as drawn:
+            assert drawn.headers["Content-Type"].startswith("image/svg+xml")
+        assert gateway.stop() == 0
+
+
 def test_a_purge_reaches_all(tmp_path: Path) -> None:
     """Nobody gets what was purged from any of them, and each loads it once more."""
     _, gateway = serving(tmp_path)

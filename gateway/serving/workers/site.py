@@ -148,7 +148,7 @@ def _worker_routes(fleet: Fleet) -> Blueprint:
         return WorkersAnswer(workers=shapes)
 
     @routes.route("/profiles", methods=["GET", "POST"], defaults={"rest": ""})
-    @routes.route("/profiles/<path:rest>")
+    @routes.route("/profiles/<rest>")  # one segment: with `..` in it the worker would be asked for anything
     @hide
     async def profiles(rest: str) -> Response:
         """A CPU profile of one worker, `?worker=1`."""
