@@ -200,18 +200,25 @@ class Fleet:
     async def each(self, method: str, path: str, **more: Any) -> dict[int, Any]:
         """The JSON of the same request to every worker that serves, by number. Raises GatewayError."""
         found: dict[int, Any] = {}
+        troubles: list[GatewayError] = []  # raised by the nursery they would be a group, which nobody expects
 
         async def one(worker: Worker) -> None:
-            answer = await self._ask(worker, method, path, **more)
+            try:
+                answer = await self._ask(worker, method, path, **more)
+            except GatewayError as error:
+                troubles.append(error)
+                return
             told = answer.json()
             if answer.is_error:
-                raise GatewayError(f"worker {worker.number}: {told.get('error', answer.status_code)}")
+                troubles.append(GatewayError(f"worker {worker.number}: {told.get('error', answer.status_code)}"))
             found[worker.number] = told
 
         async with trio.open_nursery() as nursery:
             for worker in self.workers:
                 if worker.serves:
                     nursery.start_soon(one, worker)
+        if troubles:
+            raise troubles[0]
         return dict(sorted(found.items()))
 
     def greet(self, number: int) -> list[tuple[Selector, bool]]:

@@ -14,7 +14,7 @@ from hypercorn.typing import ASGIFramework
 from quart_trio import QuartTrio
 
 from gateway.assembly import Gateway, open_gateway
-from gateway.errors import TierError
+from gateway.errors import GatewayError, TierError
 from gateway.pipeline.invalidation import Selector
 from gateway.profile.loader import Loaded, load_profile
 from gateway.serving.hypercorn_site import HypercornSite
@@ -81,6 +81,14 @@ async def test_one_that_starts_slowly_is_not_taken_for_hung(tmp_path: Path, auto
         await trio.sleep(120)
         assert all(worker.pid is not None and not worker.restarts for worker in fleet.workers)
         stop.set()
+
+
+async def test_a_question_to_all_says_who_does_not_answer(tmp_path: Path) -> None:
+    """A worker that has ended without anybody's notice is an error with a sentence, for the admin API to tell."""
+    async with fleet_of(loaded_of(tmp_path), tmp_path) as fleet:
+        fleet.workers[1].serves = True
+        with pytest.raises(GatewayError, match="worker 2 does not answer"):
+            await fleet.each("GET", "/api/cache/stats")
 
 
 async def test_another_worker_tells_the_instances(tmp_path: Path) -> None:
