@@ -38,6 +38,8 @@ _LOOK = 0.1
 """Seconds between two looks whether a process has started or ended."""
 _HEAR = 1.0
 """Seconds between two questions for what a worker has counted: so much behind the sum may be."""
+_MISSED = 1000
+"""Purges that are remembered for a worker that is not there."""
 _LAST_THINGS = 15.0
 """Seconds that a worker may take to end beside its drains."""
 
@@ -62,6 +64,12 @@ class Worker:
     """When it last answered, by the event loop's clock."""
     missed: list[tuple[Selector, bool]] = field(default_factory=list)
     """Purges that it has still to hear of, before anybody asks it anything."""
+
+    def miss(self, selector: Selector, *, soft: bool) -> None:
+        """Note a purge that it has still to hear of; of too many, that it has to purge everything."""
+        self.missed.append((selector, soft))
+        if len(self.missed) > _MISSED:
+            self.missed[:] = [(Selector("all"), False)]
 
     @property
     def pid(self) -> int | None:
@@ -176,7 +184,7 @@ class Fleet:
             except GatewayError:  # it has ended, or hangs: then it is not to go on without it
                 if worker.process is not None and not self._stop.is_set():
                     worker.process.kill()
-            worker.missed.append((selector, soft))
+            worker.miss(selector, soft=soft)
             if self._stop.is_set() and self.loaded.profile.cache.disk.enabled:
                 troubles.append(f"worker {worker.number} has ended, and does not purge its file: purge after the start")
             return False
