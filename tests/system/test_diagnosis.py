@@ -17,6 +17,8 @@ from tests.fakes.http_server import HttpServer, answer
 from tests.system.processes import NOWHERE, Ended, Gateway, run
 
 HEADERS = {"Accept": "application/json, text/event-stream"}
+KEPT = 0.002
+"""Seconds for which an answer is kept."""
 PROFILE = """\
 cache.disk.enabled = false
 alerts.lag.warning = "10s"
@@ -57,6 +59,7 @@ async def ask(gateway: Gateway, times: int) -> None:
     async with httpx2.AsyncClient(headers=HEADERS, trust_env=False) as http:
         for _ in range(times):
             assert (await http.post(gateway.url, json=call)).status_code == 200
+            await trio.sleep(KEPT * 2)  # a fast machine would ask again before it is forgotten
 
 
 async def diagnose(folder: Path, gateway: Gateway, *arguments: str) -> Ended:
