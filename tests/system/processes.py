@@ -20,7 +20,7 @@ import trio
 
 START = 60.0
 """Seconds for a process to start on a loaded machine."""
-END = 30.0
+END = 60.0
 """Seconds for a process to end."""
 
 FREE_PORTS = ["--set", 'server.bind=["127.0.0.1:0"]', "--set", 'admin.bind=["127.0.0.1:0"]']
@@ -42,6 +42,7 @@ def environment(folder: Path, registry: str = NOWHERE) -> dict[str, str]:
         "CREDENTIALS_DIRECTORY": str(folder / "credentials"),
         "npm_config_registry": registry,
         "LANG": "C.UTF-8",
+        "PYTHONFAULTHANDLER": "1",
         "GATEWAY__WARM__ON_START": "false",  # what is asked for ahead would blur what a test asks for
     }
 
@@ -173,7 +174,13 @@ class Gateway:
 
     def wait(self) -> int:
         """Wait for the end; the exit code."""
-        code = self.process.wait(END)
+        try:
+            code = self.process.wait(END)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)  # at which it writes where each of its threads is
+            self.process.wait(END)
+            self._reader.join(END)
+            raise AssertionError(f"it did not end:\n{self.stderr}") from None
         self._reader.join(END)
         assert "Traceback" not in self.stderr, self.stderr
         return code
