@@ -90,23 +90,16 @@ class Pipeline:
         self._memory_hits, self._memory_misses = (
             self.telemetry.tiers.of("memory", "read", outcome) for outcome in ("hit", "miss")
         )
-        self.memory = memory
         self._shared = shared
-        self._own = tuple(lower)
+        self.use(memory, lower, absent)
         self._lookups: SingleFlight[Answer] = SingleFlight(loads)
         self._loads: SingleFlight[Entry] = SingleFlight(loads)
         self._writes = writes
         self._purges = Purges()
         self._failures = Failures()
-        self._absent = tuple(absent)
         self._siblings = siblings
         self._listeners: list[Callable[[], None]] = []
         self._listeners_elsewhere: list[Callable[[Selector], None]] = []
-
-    @property
-    def lower(self) -> tuple[Metered, ...]:
-        """The tiers below memory, fastest first."""
-        return self._own if self._shared is None else (*self._own, self._shared.metered)
 
     def peek(self, request: Request) -> Answer | None:
         """What memory has for `request`, if it is fresh: no await, no load, nothing started."""
@@ -181,6 +174,7 @@ class Pipeline:
     def use(self, memory: Memory | None, lower: Sequence[Metered], absent: Sequence[str] = ()) -> None:
         """Use other tiers from now on; what is under way finds those that it began with."""
         self.memory, self._own, self._absent = memory, tuple(lower), tuple(absent)
+        self.lower = self._own if self._shared is None else (*self._own, self._shared.metered)
 
     async def wait_landed(self) -> None:
         """Wait until every look-up and load that is under way now has ended; those that begin later are not meant."""

@@ -100,6 +100,7 @@ class Admission:
                 limit, key = server.rate_limit, "server.rate_limit"
             known = _Known(Client(name), bucket("client", name, limit) if limit is not None else None, limit, key)
             self._known[self._hash(section.token.encode())] = known
+        self._known[self._hash(_token(own_credential()))] = _Known(ANYONE, None, None, "")
         self._limit = server.rate_limit
         self._addresses = AddressBuckets(server.rate_limit, make=bucket) if server.rate_limit is not None else None
         self._proxies = Proxies(server.trusted_proxies) if server.trusted_proxies else None
@@ -126,12 +127,12 @@ class Admission:
 
         Sources: RFC 6750, sections 2.1 and 3; RFC 6585, section 4 (429); RFC 9110, section 10.2.3 (Retry-After).
         """
-        if len(authorizations) == 1 and secrets.compare_digest(authorizations[0], _own[0]):
-            return ANYONE
         if self._proxies is not None:
             address = self._proxies.client_of(address, forwarded)
         if not self._authenticates:
             if self._addresses is None or self._limit is None:
+                return ANYONE
+            if len(authorizations) == 1 and secrets.compare_digest(authorizations[0], _own[0]):
                 return ANYONE
             return self._within(self._addresses.of(address), self._limit, "server.rate_limit", ANYONE, address)
         if len(authorizations) > 1:
@@ -178,7 +179,7 @@ def own_credential() -> bytes:
 
 
 def take_own_credential(credential: bytes) -> None:
-    """Let in who asks with another one from now on, in place of this process's own: its supervisor."""
+    """Let in who asks with another one, in place of this process's own: its supervisor. Before anybody is admitted."""
     _own[0] = credential
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
 
 from gateway.errors import GatewayError
-from gateway.profile.serving import Server
+from gateway.profile.serving import Admin, Server
 
 _LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
@@ -90,6 +90,11 @@ class HostCheck:
             return False
         exact = origin == f"{parts.scheme}://{parts.netloc}" and parts.username is None
         return exact and parts.scheme in ("http", "https") and name in ("localhost", "127.0.0.1", "::1")
+
+
+def admin_check(site: ASGIFramework, bound: Iterable[str], section: Admin) -> HostCheck:
+    """The check in front of an admin site, which answers pages of its own alone."""
+    return HostCheck(site, bound, section.allowed_hosts, section="admin", own_pages_only=True)
 
 
 async def answer(send: ASGISendCallable, status: int, body: bytes, *more: tuple[bytes, bytes]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -31,8 +30,8 @@ from gateway.serving.front.connection import Handling
 from gateway.serving.front.front import Front
 from gateway.serving.front.handover import Hypercorn
 from gateway.serving.front.head import Heads
-from gateway.serving.hosts import HostCheck
-from gateway.serving.hypercorn_site import HypercornSite
+from gateway.serving.hosts import HostCheck, admin_check
+from gateway.serving.hypercorn_site import HypercornSite, quiet_config
 from gateway.serving.listening import Listening, listen
 from gateway.serving.reloading import Reloader
 from gateway.serving.switch import Switch
@@ -194,22 +193,17 @@ class HttpServing:
         checked = HostCheck(mcp, listening.mcp_addresses, section.allowed_hosts, section.allowed_origins)
         heads = Heads(section, lambda headers: checked.refusal(headers) is None)
         answers = Answers(gateway, AskSdk(endpoint.asgi_app, section.path))
-        site = HostCheck(
-            build_site(gateway, self._stop, self._reloader, self._more(gateway)),
-            listening.admin_addresses,
-            profile.admin.allowed_hosts,
-            section="admin",
-            own_pages_only=True,
-        )
+        site = build_site(gateway, self._stop, self._reloader, self._more(gateway))
+        admin_site = admin_check(site, listening.admin_addresses, profile.admin)
         handling = Handling(section, heads, admission, answers)
-        app, admin = cast("ASGIFramework", checked), cast("ASGIFramework", site)
+        app, admin = cast("ASGIFramework", checked), cast("ASGIFramework", admin_site)
         return _Stage(endpoint, admission, handling, app, admin, _config(profile))
 
 
 def _config(profile: Profile) -> Config:
     """What hypercorn is to do, apart from where."""
     limits = profile.server.connections
-    config = Config()
+    config = quiet_config()
     config.graceful_timeout = profile.server.drain_timeout
     config.keep_alive_max_requests = limits.max_requests
     # A connection whose body was refused half way counts as idle, too, and nothing else ends it.
@@ -223,7 +217,4 @@ def _config(profile: Profile) -> Config:
     # With sessions it would end the streams that a client has opened as well, and questions that people think about:
     # then `SessionGuard` looks after bodies.
     config.read_timeout = None if profile.server.sessions else 60 + round(4 * max(timeouts, default=0))
-    config.include_server_header = False
-    config.errorlog = logging.getLogger("hypercorn.error")
-    config.accesslog = None
     return config

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Sequence
 from functools import partial
@@ -51,15 +52,26 @@ class HypercornSite:
     ) -> None:
         config = self.config
         config.bind = [f"fd://{sock.dup().detach()}" for sock in sockets]  # hypercorn closes what it is given
-        run = partial(serve, self._app, config, shutdown_trigger=partial(self._wait_end, over), mode="asgi")
+        run = partial(serve, self._app, config, shutdown_trigger=partial(wait_any, self._stop, over), mode="asgi")
         await run(task_status=task_status)
 
-    async def _wait_end(self, over: trio.Event) -> None:
-        async with trio.open_nursery() as nursery:
 
-            async def cancel_at(event: trio.Event) -> None:
-                await event.wait()
-                nursery.cancel_scope.cancel()
+def quiet_config() -> Config:
+    """Hypercorn's configuration, with its errors in our log and nothing said of itself."""
+    config = Config()
+    config.include_server_header = False
+    config.errorlog = logging.getLogger("hypercorn.error")
+    config.accesslog = None
+    return config
 
-            nursery.start_soon(cancel_at, self._stop)
-            nursery.start_soon(cancel_at, over)
+
+async def wait_any(*events: trio.Event) -> None:
+    """Wait until one of the events is set."""
+    async with trio.open_nursery() as nursery:
+
+        async def cancel_at(event: trio.Event) -> None:
+            await event.wait()
+            nursery.cancel_scope.cancel()
+
+        for event in events:
+            nursery.start_soon(cancel_at, event)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Sequence
@@ -11,15 +10,14 @@ from dataclasses import dataclass
 from typing import cast
 
 import trio
-from hypercorn.config import Config
 from hypercorn.typing import ASGIFramework
 
 from gateway.assembly.together import open_watching
 from gateway.profile.loader import Loaded
 from gateway.profile.profile import Profile
 from gateway.profile.serving import Server
-from gateway.serving.hosts import HostCheck
-from gateway.serving.hypercorn_site import HypercornSite
+from gateway.serving.hosts import admin_check
+from gateway.serving.hypercorn_site import HypercornSite, quiet_config, wait_any
 from gateway.serving.listening import Listening
 from gateway.serving.reloading import Reloader
 from gateway.serving.sockets import bind_paths
@@ -116,7 +114,7 @@ class WorkersServing:
         """Workers can ask, until the block ends."""
         (sock,) = bind_paths("server.workers", [hub_path(self._folder)], 0o600)
         over = trio.Event()
-        site = HypercornSite(Switch(hub(self.fleet)), _config(), over)
+        site = HypercornSite(Switch(hub(self.fleet)), quiet_config(), over)
         with sock:
             async with trio.open_nursery() as nursery:
                 await nursery.start(site.run, [sock])
@@ -136,29 +134,13 @@ class WorkersServing:
                 async with open_watching(loaded.profile, self._telemetry, gauges, self._series) as watching:
                     self._watching = watching
                     site = fleet_site(self.fleet, Together(loaded, watching), self._stop, reloader)
-                    checked = HostCheck(
-                        site,
-                        self.listening.admin_addresses,
-                        loaded.profile.admin.allowed_hosts,
-                        section="admin",
-                        own_pages_only=True,
-                    )
+                    checked = admin_check(site, self.listening.admin_addresses, loaded.profile.admin)
                     if switch is None:
                         switch = Switch(cast("ASGIFramework", checked))
-                        await nursery.start(HypercornSite(switch, _config(), self._over).run, sockets)
+                        await nursery.start(HypercornSite(switch, quiet_config(), self._over).run, sockets)
                         task_status.started()
                     switch.app = cast("ASGIFramework", checked)
-                    await self._wait_over_or(replaced)
-
-    async def _wait_over_or(self, replaced: trio.Event) -> None:
-        async with trio.open_nursery() as nursery:
-
-            async def cancel_at(event: trio.Event) -> None:
-                await event.wait()
-                nursery.cancel_scope.cancel()
-
-            nursery.start_soon(cancel_at, replaced)
-            nursery.start_soon(cancel_at, self._over)
+                    await wait_any(replaced, self._over)
 
     def _fill(self) -> None:
         fill(self._telemetry, [self.fleet.retired, *self.fleet.numbers])
@@ -170,11 +152,3 @@ async def open_folder() -> AsyncIterator[str]:
     with tempfile.TemporaryDirectory(prefix="gateway-") as folder:
         await trio.lowlevel.checkpoint()
         yield folder
-
-
-def _config() -> Config:
-    config = Config()
-    config.include_server_header = False
-    config.errorlog = logging.getLogger("hypercorn.error")
-    config.accesslog = None
-    return config
