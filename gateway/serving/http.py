@@ -26,8 +26,8 @@ from gateway.serving.at_path import at_path
 from gateway.serving.direct.answers import Answers
 from gateway.serving.direct.asking import AskSdk
 from gateway.serving.endpoint import Endpoint
-from gateway.serving.front.connection import Handling
 from gateway.serving.front.front import Front
+from gateway.serving.front.handling import Handling
 from gateway.serving.front.handover import Hypercorn
 from gateway.serving.front.head import Heads
 from gateway.serving.hosts import HostCheck, admin_check
