@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import select
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -37,18 +36,19 @@ _PAUSE = 0.1
 class Front:
     """Serves MCP on listening sockets until it is told to stop."""
 
-    def __init__(self, handling: Handling, hypercorn: Hypercorn, counts: Counts) -> None:
+    def __init__(self, handling: Handling, hypercorn: Hypercorn, counts: Counts, poller: Poller | None) -> None:
+        """Without a poller each connection waits by itself."""
         self.handling = handling
         """What requests are answered with, from the next one on."""
         self.hypercorn = hypercorn
         self._counts = counts
+        self._poller = poller
         self._open: set[Connection] = set()
         self._draining = False
         self._room = trio.CapacityLimiter(handling.section.connections.max)
         self._accepting: dict[socket.socket, trio.CancelScope] = {}
         self._acceptors: trio.Nursery
         self._connections: trio.Nursery
-        self._poller: Poller | None = None
 
     def use(self, handling: Handling) -> None:
         """Answer with this from the next request on, also on connections that are open."""
@@ -64,8 +64,7 @@ class Front:
     ) -> None:
         """Serve until `stop` is set, then answer what is under way for at most `server.drain_timeout`."""
         async with trio.open_nursery() as nursery:
-            if hasattr(select, "epoll"):  # elsewhere each connection waits by itself
-                self._poller = Poller()
+            if self._poller is not None:
                 nursery.start_soon(self._poller.run)
             nursery.start_soon(self._watch_deadlines)
             async with trio.open_nursery() as self._connections:
