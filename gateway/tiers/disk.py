@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +23,7 @@ from gateway.tiers.curve import Curve
 from gateway.tiers.disk_batch import Job, Kind, parted
 from gateway.tiers.disk_entries import purge, put, read
 from gateway.tiers.disk_file import DiskFile
+from gateway.tiers.disk_known import KnownKeys, keys_after
 from gateway.tiers.disk_queue import JobQueue
 from gateway.tiers.disk_slices import Chore
 from gateway.tiers.disk_store import Store
@@ -31,6 +32,9 @@ from gateway.tiers.disk_upkeep import Upkeep
 from gateway.tiers.disk_watched import WatchedDisk
 
 log = structlog.get_logger(__name__)
+
+_KEYS_AT_ONCE = 1000
+"""Keys that are read at once where all are learnt: a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,7 @@ class DiskTier:
         self._untidy = trio.Event()
         self._upkeep = Upkeep(self._store, self._queue_up, self._queue.writes_held_back)
         self._watched = WatchedDisk(section.max_size) if section.curve else None
+        self._known = KnownKeys()
 
     @property
     def damaged(self) -> int:
@@ -137,8 +142,12 @@ class DiskTier:
     async def get(self, key: str) -> Entry | None:
         """The entry of `key`, fresh or stale; None also for a damaged one, which is deleted and counted."""
         sizes: dict[str, int] = {}
-        found = await self.do(Kind.READ, partial(read, keys=(key,), sizes=sizes))
-        entry: Entry | None = found.get(key)
+        entry: Entry | None = None
+        if self._known.may_have(key):
+            found = await self.do(Kind.READ, partial(read, keys=(key,), sizes=sizes))
+            entry = found.get(key)
+        else:
+            await trio.lowlevel.checkpoint()
         if self._watched is not None:
             self._watched.read(key, entry, sizes.get(key, 0), self.clock())
         return entry
@@ -149,9 +158,26 @@ class DiskTier:
         They are given up at once when too much waits for the disk already.
         """
         weight = sum(len(entry.payload) for entry in entries.values())
+        self.expect(entries)
         job = await self._queue_up(Job(Kind.CHANGE, partial(put, entries=entries), weight=weight))
         if self._watched is not None:
             self._watched.wrote(entries, job.result, self.clock(), self._store.ttl)
+
+    def expect(self, keys: Collection[str]) -> None:
+        """Look for these keys from now on: whoever puts entries by a job of his own says so before."""
+        self._known.add(keys)
+
+    async def learn_keys(self) -> None:
+        """Read which keys there are, a thousand at a time, where that is not known well enough. Raises TierError."""
+        if not self._known.due:
+            return
+        with self._known.learning(self._store.entries) as learning:
+            after = b""
+            learning.add("")
+            while keys := await self.do(Kind.READ, partial(keys_after, after=after, limit=_KEYS_AT_ONCE)):
+                for key in keys:
+                    learning.add(key.decode("utf-8", "replace"))
+                after = keys[-1]
 
     async def purge(self, selector: Selector, *, soft: bool = False) -> int:
         """Forget the selected entries, or only make them stale; how many there were.

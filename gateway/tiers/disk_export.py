@@ -124,6 +124,7 @@ async def import_from(disk: DiskTier, file: IO[bytes], name: str) -> Imported:
         known = await disk.do(Kind.READ, partial(_stored_at, keys=tuple(batch)))
         newer = {key: entry for key, entry in batch.items() if entry.stored_at > known.get(key, float("-inf"))}
         counts["older"] += len(batch) - len(newer)
+        disk.expect(newer)
         await disk.do(Kind.CHANGE, partial(_put, entries=newer, generation=generation))
         counts["imported"] += len(newer)
     return Imported(**counts)

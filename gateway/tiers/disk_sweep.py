@@ -13,15 +13,12 @@ from gateway.tiers.disk_rows import delete
 from gateway.tiers.disk_slices import in_slices
 from gateway.tiers.disk_store import Store
 
-_ALL = (
-    "SELECT CAST(key AS BLOB) FROM entries WHERE key >= CAST(:key AS TEXT) ORDER BY key LIMIT :limit",
-    "SELECT CAST(key AS BLOB) FROM entries WHERE key > CAST(:key AS TEXT) ORDER BY key LIMIT :limit",
-)
-_TAGGED = (
-    "SELECT CAST(key AS BLOB) FROM tags WHERE tag = :tag AND key >= CAST(:key AS TEXT) ORDER BY key LIMIT :limit",
-    "SELECT CAST(key AS BLOB) FROM tags WHERE tag = :tag AND key > CAST(:key AS TEXT) ORDER BY key LIMIT :limit",
-)
-"""The first page, and the next ones: of the keys of all entries, and of those with a tag."""
+_PAGE = """SELECT CAST(key AS BLOB) FROM {table}
+WHERE {selected}key {after} CAST(:key AS TEXT) AND typeof(key) = 'text' ORDER BY key LIMIT :limit"""
+_ALL = tuple(_PAGE.format(table="entries", selected="", after=after) for after in (">=", ">"))
+_TAGGED = tuple(_PAGE.format(table="tags", selected="tag = :tag AND ", after=after) for after in (">=", ">"))
+"""The first page, and the next ones: of the keys of all entries, and of those with a tag. A damaged key of another type
+leads nowhere; as bytes it would come after every text, again and again."""
 
 _ROWS = """SELECT rowid FROM entries
 WHERE key = CAST(? AS TEXT) AND generation >= ? AND generation < ? AND instr(tags, ?) > 0"""
@@ -79,7 +76,7 @@ class Sweep:
         start = self._prefix if self._after is None else self._after
         parameters = {"tag": self.purge.selector.value, "key": start, "limit": limit}
         rows = store.connection.execute(query, parameters)
-        return [key or b"" for (key,) in rows]
+        return [key for (key,) in rows]
 
 
 def sweep_purges(store: Store, limit: int) -> int:

@@ -41,6 +41,7 @@ class Janitor:
 
     async def clean_up(self) -> dict[str, int]:
         """Do every chore to its end; how many rows, purges or pages each was about."""
+        await self._disk.learn_keys()
         done = {}
         for name, chore in CHORES.items():
             total = 0

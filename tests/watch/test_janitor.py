@@ -57,6 +57,7 @@ async def test_a_failing_disk_is_tried_again(tmp_path: Path) -> None:
     with structlog.testing.capture_logs() as logs:
         async with opened(tmp_path / "cache.db", Clock(wall)) as disk, trio.open_nursery() as nursery:
             await disk.put({"old": Entry(b"x", wall.now - 10, wall.now - 5)})
+            await disk.learn_keys()
             await disk.do(Kind.READ, lambda store: store.connection.execute("DROP TABLE entries"))
             await nursery.start(Janitor(disk, 0.01).run)
             while disk.statistics().set_aside == 0:
