@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import io
 import os
 import signal
@@ -14,11 +15,14 @@ _INTERRUPTIBLE = signal.getsignal(signal.SIGINT) is signal.default_int_handler
 if _INTERRUPTIBLE:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
+# Nearly all that is made until the event loop runs stays: to look for garbage in it, again and again, finds none.
+gc.disable()
+
 # pydantic looks through all that is installed for plugins, of which there are none for it here.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
-from gateway.cli.agent import plain_options, serve_agent  # noqa: E402  # after what has to be first
-from gateway.cli.exits import INTERRUPTED, report  # noqa: E402
+from gateway.cli.exits import INTERRUPTED, report  # noqa: E402  # after what has to be first
+from gateway.cli.plain import plain_command  # noqa: E402
 from gateway.errors import GatewayError, StartError  # noqa: E402
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -54,8 +58,8 @@ def main() -> None:
     try:
         _check_surroundings()
         _write_utf8()
-        plain = plain_options(sys.argv[1:], os.environ)
-        code = _run_command() if plain is None else serve_agent(*plain)
+        command = plain_command(sys.argv[1:], os.environ) or _run_command
+        code = command()
         sys.stdout.flush()
     except GatewayError as error:
         code = report(error)

@@ -5,37 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from gateway.errors import StartError
 from gateway.profile.loader import Loaded, load_profile
-from gateway.profile.search import DEFAULT_PROFILE
 from gateway.serving.stdio.early import Early
 from gateway.serving.stdio.greeting import Greeting, greet, protocol_stdout
 
-_VARIABLE = "GATEWAY_PROFILE"
 _STOPPING = {signal.SIGTERM, signal.SIGINT}
-
-
-def plain_options(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[str, list[str]] | None:
-    """The profile's name and the overrides of a `gateway stdio` that is spelled plainly; None for anything else."""
-    if list(arguments[:1]) != ["stdio"] or environ.get(_VARIABLE) == "":
-        return None
-    name, overrides, rest = environ.get(_VARIABLE, DEFAULT_PROFILE), list[str](), list(arguments[1:])
-    while rest:
-        option, equals, value = rest.pop(0).partition("=")
-        if not equals:
-            value = rest.pop(0) if rest else ""
-        if not value or (value.startswith("-") and not equals):
-            return None
-        if option == "--profile":
-            name = value
-        elif option == "--set":
-            overrides.append(value)
-        else:
-            return None
-    return name, overrides
 
 
 def serve_agent(name: str, overrides: Sequence[str]) -> int:

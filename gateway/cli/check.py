@@ -11,10 +11,8 @@ from cyclopts import Parameter
 
 from gateway.cli.exits import FAILED
 from gateway.cli.options import DEFAULT_PROFILE, Overrides, ProfileName
-from gateway.cli.run import run
 from gateway.errors import ProfileError
 from gateway.profile.loader import Loaded, load_profile
-from gateway.telemetry.logs import set_up_logging
 
 
 def check(
@@ -41,7 +39,9 @@ def check(
         print(f"{warning}\n")
     print(_summary(loaded))
     if preflight:
-        from gateway.cli.preflight import preflight as go_through
+        from gateway.cli.preflight import preflight as go_through  # the way through it takes long to import
+        from gateway.cli.run import run
+        from gateway.telemetry.logs import set_up_logging
 
         set_up_logging("warning", loaded.profile.logging.format)
         return run(partial(go_through, loaded, strict=strict))

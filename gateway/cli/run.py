@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
@@ -28,6 +29,8 @@ def load(name: str, overrides: Sequence[str]) -> Loaded:
 
 def run(main: Callable[[], Awaitable[int]]) -> int:
     """Run `main` under Trio; what it raises of our own becomes a sentence and an exit code."""
+    gc.freeze()
+    gc.enable()
     codes: list[int] = []
     try:
         codes.append(trio.run(main, strict_exception_groups=True))

@@ -1,7 +1,5 @@
 """`[alerts]` and `[notifications]`: from where on a number is bad, and who is told."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field
@@ -63,25 +61,25 @@ class RateAlert(Alert):
 class Alerts(Section):
     """`[alerts]`: thresholds; nothing is raised for one that is not set."""
 
-    response_time: DurationAlert = DurationAlert()
+    response_time: DurationAlert = DurationAlert.unset()
     """Of a request, at the 95th percentile; above is bad."""
-    hit_rate: RatioAlert = RatioAlert()
+    hit_rate: RatioAlert = RatioAlert.unset()
     """Of all tiers together, among the requests that can be cached; below is bad."""
-    error_rate: RatioAlert = RatioAlert()
+    error_rate: RatioAlert = RatioAlert.unset()
     """Failed requests among all; above is bad."""
-    throughput: RateAlert = RateAlert()
+    throughput: RateAlert = RateAlert.unset()
     """Requests a second that the gateway is meant to carry; above is bad."""
-    memory: SizeAlert = SizeAlert()
+    memory: SizeAlert = SizeAlert.unset()
     """Resident memory; above is bad."""
-    cpu: RatioAlert = RatioAlert()
+    cpu: RatioAlert = RatioAlert.unset()
     """Of one core; above is bad."""
-    upstream_response_time: DurationAlert = DurationAlert()
+    upstream_response_time: DurationAlert = DurationAlert.unset()
     """Of each upstream, with all waits and tries, at the 95th percentile; above is bad."""
-    disk: SizeAlert = SizeAlert()
+    disk: SizeAlert = SizeAlert.unset()
     """What is free where the disk tier's file lies; below is bad."""
-    shared: DurationAlert = DurationAlert()
+    shared: DurationAlert = DurationAlert.unset()
     """How long the engine of `cache.shared` has been out of reach; above is bad."""
-    lag: DurationAlert = DurationAlert()
+    lag: DurationAlert = DurationAlert.unset()
     """The longest that the event loop kept a task waiting; above is bad."""
 
 

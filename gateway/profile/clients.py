@@ -1,7 +1,5 @@
 """`[clients.NAME]`: who may ask, where `server.authentication` wants to know."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

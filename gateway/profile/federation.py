@@ -1,7 +1,5 @@
 """`[federation]`: what is remembered of the MCP servers whose tools are federated."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """`fetch`: what a tool asks an upstream for, and how the answer is read."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator

@@ -1,7 +1,5 @@
 """`[load]`: what `gateway load` asks of a server, how often, and by how many connections."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator

@@ -1,7 +1,5 @@
 """`[resources.NAME]` and `[prompts.NAME]`: what clients read by a URI, and what their users start from."""
 
-from __future__ import annotations
-
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator

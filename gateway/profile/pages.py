@@ -1,7 +1,5 @@
 """`pages`: how an answer goes on, for upstreams that give long ones in pieces."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

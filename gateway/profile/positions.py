@@ -6,14 +6,14 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import tree_sitter_toml
-from tree_sitter import Language, Node, Parser
+if TYPE_CHECKING:
+    from tree_sitter import Node
 
 KeyPath = tuple[str | int, ...]
 """The way to a value: keys of tables, and indexes (from 0) into arrays and arrays of tables."""
 
-_LANGUAGE = Language(tree_sitter_toml.language())
 _KEYS = ("bare_key", "quoted_key", "dotted_key")
 _HEADERS = ("table", "table_array_element")
 _PUNCTUATION = ("[", "]", "[[", "]]", "{", "}", ",", "=", ".", "comment", "ERROR")
@@ -45,9 +45,12 @@ def positions(text: str) -> Mapping[KeyPath, Place]:
     Tables that are only implied (`a` in `[a.b]`) have the place of their first mention; a header of
     their own wins over that.
     """
+    import tree_sitter_toml  # a profile without faults is used without its places
+    from tree_sitter import Language, Parser
+
     source = text.encode()
     walk = _Walk(source.split(b"\n"))
-    walk.document(Parser(_LANGUAGE).parse(source).root_node)
+    walk.document(Parser(Language(tree_sitter_toml.language())).parse(source).root_node)
     return walk.places
 
 

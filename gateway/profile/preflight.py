@@ -1,7 +1,5 @@
 """`[preflight]`: what has to be there before a release."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

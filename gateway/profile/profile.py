@@ -1,7 +1,5 @@
 """The root of a profile."""
 
-from __future__ import annotations
-
 from gateway.profile.alerts import Alerts, Notifications
 from gateway.profile.clients import Client
 from gateway.profile.federation import Federation
@@ -23,23 +21,23 @@ class Profile(Section):
 
     description: str = ""
     """What this profile is for."""
-    server: Server = Server()
+    server: Server = Server.unset()
     """MCP over HTTP."""
-    admin: Admin = Admin()
+    admin: Admin = Admin.unset()
     """Health and administration."""
     clients: dict[Name, Client] = {}
     """Who may ask, by name."""
-    logging: Logging = Logging()
+    logging: Logging = Logging.unset()
     """What is written to stderr."""
-    cache: Cache = Cache()
+    cache: Cache = Cache.unset()
     """The tiers."""
     strategies: dict[Name, Strategy] = {}
     """For how long answers are fresh, by name."""
-    upstream_defaults: Politeness = Politeness()
+    upstream_defaults: Politeness = Politeness.unset()
     """What every upstream starts from."""
     upstreams: dict[Name, Upstream] = {}
     """Where documents come from, by name."""
-    federation: Federation = Federation()
+    federation: Federation = Federation.unset()
     """What other MCP servers offer."""
     tool_defaults: dict[Name, dict[str, Json]] = {}
     """What several tools start from, by name: parts of a `[tools.NAME]`, for those that name it in `defaults`."""
@@ -49,23 +47,23 @@ class Profile(Section):
     """What clients can read by a URI, by name."""
     prompts: dict[Name, Prompt] = {}
     """What users start from, by name."""
-    warm: Warm = Warm()
+    warm: Warm = Warm.unset()
     """What is called ahead."""
-    metrics: Metrics = Metrics()
+    metrics: Metrics = Metrics.unset()
     """The numbers that are kept."""
-    opentelemetry: OpenTelemetry = OpenTelemetry()
+    opentelemetry: OpenTelemetry = OpenTelemetry.unset()
     """Where spans and metrics are sent."""
-    profiling: Profiling = Profiling()
+    profiling: Profiling = Profiling.unset()
     """Where the time goes."""
-    monitors: Monitors = Monitors()
+    monitors: Monitors = Monitors.unset()
     """What is done about the gateway's own health."""
-    scaling: Scaling = Scaling()
+    scaling: Scaling = Scaling.unset()
     """What is made larger and smaller while it runs."""
-    alerts: Alerts = Alerts()
+    alerts: Alerts = Alerts.unset()
     """From where on a number is bad."""
-    preflight: Preflight = Preflight()
+    preflight: Preflight = Preflight.unset()
     """What has to be there before a release."""
-    load: Load = Load()
+    load: Load = Load.unset()
     """What a load test asks."""
-    notifications: Notifications = Notifications()
+    notifications: Notifications = Notifications.unset()
     """Who is told of an alert."""

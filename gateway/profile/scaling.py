@@ -1,7 +1,5 @@
 """`[scaling]`: what is made larger and smaller while the gateway runs, and within which bounds."""
 
-from __future__ import annotations
-
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -95,13 +93,13 @@ class Scaling(Section):
     memory_budget: Annotated[Size, Field(gt=0)] | None = None
     """Resident memory that no growth may lead to, and above which the memory tier shrinks first of all; without it,
     `monitors.memory.warning`."""
-    memory: ScaledTier = ScaledTier()
+    memory: ScaledTier = ScaledTier.unset()
     """The memory tier; `max_items` goes with its size."""
-    disk: ScaledTier = ScaledTier()
+    disk: ScaledTier = ScaledTier.unset()
     """The disk tier."""
-    pools: ScaledPools = ScaledPools()
+    pools: ScaledPools = ScaledPools.unset()
     """Requests under way to upstreams."""
-    threads: ScaledThreads = ScaledThreads()
+    threads: ScaledThreads = ScaledThreads.unset()
     """Worker threads."""
 
     @model_validator(mode="after")

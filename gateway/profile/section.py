@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import jmespath
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, WithJsonSchema
@@ -17,10 +17,16 @@ from gateway.profile.templates import TemplateSyntaxError, parse_template
 class Section(BaseModel):
     """One table of a profile. Unknown keys are faults; values can't be changed after loading.
 
-    What stands below a key is its documentation (`gateway.profile.documentation`).
+    What stands below a key is its documentation (`gateway.profile.documentation`). Modules with sections do without
+    `from __future__ import annotations`: pydantic would have to evaluate every annotation, at every start.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+
+    @classmethod
+    def unset(cls) -> Self:
+        """The table of which nothing is set. There is nothing to check, so no validator is built: that takes long."""
+        return super().model_construct()
 
 
 def expected(

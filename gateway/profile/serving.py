@@ -1,7 +1,5 @@
 """`[server]`, `[admin]` and `[logging]`: where the gateway listens, whom it answers, what it says of itself."""
 
-from __future__ import annotations
-
 import ipaddress
 import re
 from typing import Annotated, Literal, Self
@@ -122,7 +120,7 @@ class Server(Section):
     """Smallest answer that is compressed; what saves less than a tenth stays as it is."""
     front: bool = True
     """Off: every request takes the long way through the MCP SDK, also one whose answer is at hand."""
-    connections: Connections = Connections()
+    connections: Connections = Connections.unset()
     """What one client may take of the server."""
     max_output: Annotated[Size, Field(ge=1000)] | None = None
     """Largest text of an answer, for tools that say nothing of it and can be cut; the rest comes by a cursor."""

@@ -1,7 +1,5 @@
 """`[cache.shared]`: what several instances share, in a Valkey or Redis that they all reach."""
 
-from __future__ import annotations
-
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 

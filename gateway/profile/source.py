@@ -6,11 +6,12 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from gateway.profile.faults import Fault
-from gateway.profile.positions import KeyPath, Place, positions
+from gateway.profile.positions import KeyPath, Place, Position, positions
 from gateway.profile.units import format_size
 
 MAX_BYTES = 4_000_000
@@ -19,18 +20,34 @@ MAX_BYTES = 4_000_000
 MAX_DEPTH = 100
 """Deepest nesting: whatever walks a profile may recurse."""
 
+_TOP = Place(Position(1, 1), Position(1, 1))
+
 _WHERE = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Source:
-    """A file that was read: `name` is how messages call it, `table` what it says."""
+    """A file that was read: `name` is how messages call it, `table` what its `text` says."""
 
     name: str
     path: Path
-    lines: tuple[str, ...] = field(repr=False)
+    text: str = field(repr=False)
     table: dict[str, Any] = field(repr=False)
-    places: Mapping[KeyPath, Place] = field(repr=False)
+
+    @cached_property
+    def lines(self) -> tuple[str, ...]:
+        """The lines of the text, without their ends."""
+        return _lines(self.text)
+
+    @cached_property
+    def places(self) -> Mapping[KeyPath, Place]:
+        """The place of every key path; found once somebody asks, since it takes as long as all else of loading."""
+        return positions(self.text)
+
+    def place(self, path: KeyPath) -> Place:
+        """The place of the key at `path`, or of what it stands in."""
+        known = (self.places[path[:end]] for end in range(len(path), 0, -1) if path[:end] in self.places)
+        return next(known, _TOP)
 
 
 def read_source(path: Path, name: str) -> Source | Fault:
@@ -62,22 +79,24 @@ def _not_utf8(name: str, content: bytes, error: UnicodeDecodeError) -> Fault:
 
 
 def _parsed(path: Path, name: str, text: str) -> Source | Fault:
-    lines = tuple(line.removesuffix("\r") for line in text.split("\n"))
     try:
         table = tomllib.loads(text)
     except RecursionError:
         return _too_deep(name)
     except ValueError as error:  # TOMLDecodeError, and what int() says of thousands of digits
-        return _syntax(name, lines, str(error))
+        return _syntax(name, _lines(text), str(error))
     if depth_exceeds(table):
         return _too_deep(name)
-    places = positions(text)
+    source = Source(name, path, text, table)
     if (huge := _huge_integer(table)) is not None:
-        at = places[huge].value if huge in places else None
-        line, column = (at.line, at.column) if at else (None, None)
-        source_line = lines[at.line - 1] if at else None
-        return Fault(name, line, column, huge, "an integer of at most 64 bits", "a larger one", source_line)
-    return Source(name, path, lines, table, places)
+        at = source.place(huge).value
+        source_line = source.lines[at.line - 1]
+        return Fault(name, at.line, at.column, huge, "an integer of at most 64 bits", "a larger one", source_line)
+    return source
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(line.removesuffix("\r") for line in text.split("\n"))
 
 
 def _too_deep(name: str) -> Fault:

@@ -1,7 +1,5 @@
 """`[cache]` and `[strategies]`: how much is kept where, and for how long an answer counts as fresh."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -54,11 +52,11 @@ class DiskTier(Section):
 class Cache(Section):
     """`[cache]`: the tiers, fastest first."""
 
-    memory: MemoryTier = MemoryTier()
+    memory: MemoryTier = MemoryTier.unset()
     """L1, in this process."""
-    disk: DiskTier = DiskTier()
+    disk: DiskTier = DiskTier.unset()
     """L2, a file."""
-    shared: SharedTier = SharedTier()
+    shared: SharedTier = SharedTier.unset()
     """What several instances share."""
     pool_size: Annotated[int, Field(ge=1)] = 50
     """How many idle packers and compressors are kept for reuse."""
@@ -88,7 +86,7 @@ class Strategy(Section):
     """After `ttl`: for so long the old answer is served when the upstream fails (RFC 5861, section 4)."""
     patience: Duration = 2.0
     """Within `stale_if_error`: for so long a caller waits for a refresh before the old answer stands in for it."""
-    negative: Negative = Negative()
+    negative: Negative = Negative.unset()
     """For how long failures are remembered."""
     jitter: Ratio = 0.0
     """Up to this part of `ttl` is taken off it at random, so that what was stored together does not expire together."""

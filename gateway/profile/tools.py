@@ -1,7 +1,5 @@
 """`[tools.NAME]` and `[warm]`: what agents can call, and what is called ahead of them."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal, Self
 
 import jsonschema_rs
@@ -89,7 +87,7 @@ class Tool(Section):
     """The `[tool_defaults.NAME]` that this tool starts from; of two, the later one wins."""
     title: str = ""
     """A name for people."""
-    annotations: Annotations = Annotations()
+    annotations: Annotations = Annotations.unset()
     """What calling the tool does to the world."""
     description: Annotated[str, Field(min_length=1)]
     """Tells a model when to use the tool."""
@@ -111,14 +109,14 @@ class Tool(Section):
     """The document that the answer is made of."""
     fetches: dict[Name, Fetch] = {}
     """Several documents, by name; they are fetched in parallel."""
-    result: Result = Result()
+    result: Result = Result.unset()
     """From the documents to the answer."""
 
     @model_validator(mode="after")
     def _reads_something(self) -> Self:
         if self.fetch is not None and self.fetches:
             raise expected("either `fetch` (one document) or `fetches` (several, by name)", found="both")
-        if not self.documents and self.result.select == Result().select:
+        if not self.documents and self.result.select == Result.model_fields["select"].default:
             what = "`fetch`, `fetches`, or a `result.select` that makes the answer of the arguments alone"
             raise expected(what, found="none")
         return self

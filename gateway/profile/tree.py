@@ -14,30 +14,39 @@ from gateway.profile.source import Source
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a value comes from. `file` is a file as messages call it, an environment variable or `--set`."""
+    """Where a value comes from. `file` is a file as messages call it, an environment variable or `--set`.
+
+    Where it is a file, the value is that of `path` in `source`.
+    """
 
     file: str
-    place: Place | None = None
-    lines: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    source: Source | None = field(default=None, repr=False, compare=False)
+    path: KeyPath = ()
+
+    @property
+    def place(self) -> Place | None:
+        """The place of the key and of the value; None where there is no file."""
+        return self.source.place(self.path) if self.source else None
 
     @property
     def line(self) -> int | None:
         """The line of the key, from 1; None where there is no file."""
-        return self.place.key.line if self.place else None
+        return self.source.place(self.path).key.line if self.source else None
 
     @property
     def column(self) -> int | None:
         """The column of the key, from 1; None where there is no file."""
-        return self.place.key.column if self.place else None
+        return self.source.place(self.path).key.column if self.source else None
 
     @property
     def label(self) -> str:
         """The origin in a word: `base.toml:12`, `GATEWAY__CACHE__POOL_SIZE` or `--set`."""
-        return f"{PurePath(self.file).name}:{self.line}" if self.place else self.file
+        return f"{PurePath(self.file).name}:{self.line}" if self.source else self.file
 
     def source_line(self, position: Position | None) -> str | None:
         """The line of the file that holds `position`."""
-        return self.lines[position.line - 1] if position and position.line <= len(self.lines) else None
+        lines = self.source.lines if self.source else ()
+        return lines[position.line - 1] if position and position.line <= len(lines) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +76,7 @@ def grow(value: Any, origin_of: Callable[[KeyPath], Origin], path: KeyPath = ())
 
 def from_source(source: Source) -> Node:
     """The tree of a file."""
-    top = Place(Position(1, 1), Position(1, 1))
-
-    def origin_of(path: KeyPath) -> Origin:
-        known = next(path[:end] for end in range(len(path), -1, -1) if not end or path[:end] in source.places)
-        return Origin(source.name, source.places.get(known, top), source.lines)
-
-    return grow(source.table, origin_of)
+    return grow(source.table, lambda path: Origin(source.name, source, path))
 
 
 def merge(under: Node, over: Node) -> Node:
@@ -95,15 +98,16 @@ def plain(node: Node) -> Any:
     return node.value
 
 
-def walk(node: Node, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Node]]:
+def walk(root: Node) -> Iterator[tuple[KeyPath, Node]]:
     """Every node with its path, parents first."""
-    yield path, node
-    if isinstance(node.value, dict):
-        for key, child in node.value.items():
-            yield from walk(child, (*path, key))
-    elif isinstance(node.value, list):
-        for index, child in enumerate(node.value):
-            yield from walk(child, (*path, index))
+    waiting: list[tuple[KeyPath, Node]] = [((), root)]
+    while waiting:
+        path, node = waiting.pop()
+        yield path, node
+        if isinstance(node.value, dict):
+            waiting += [((*path, key), child) for key, child in reversed(node.value.items())]
+        elif isinstance(node.value, list):
+            waiting += [((*path, index), child) for index, child in reversed([*enumerate(node.value)])]
 
 
 def lookup(root: Node, path: KeyPath) -> tuple[Node, KeyPath]:

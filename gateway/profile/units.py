@@ -6,10 +6,13 @@ A `Size` is bytes (int), a `Duration` seconds (float), a `Ratio` a fraction of o
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 from gateway.profile.section import expected
 
@@ -124,12 +127,26 @@ def _meant_ratio(value: Any) -> str | None:
     return f'"{format_ratio(value)}"' if value <= 1 else f'"{value:g}%"'
 
 
-def _unit(parse: Any, show: Any, pattern: str, example: str) -> tuple[Any, ...]:
-    """Parsing, showing and the JSON Schema, which lets `${…}` pass: an editor can't know what it stands for."""
-    schema: dict[str, Any] = {"type": "string", "pattern": rf"^({pattern})$|\$\{{", "examples": [example]}
-    return BeforeValidator(parse), PlainSerializer(show, return_type=str), WithJsonSchema(schema)
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """Parsing, showing and the JSON Schema, which lets `${…}` pass: an editor can't know what it stands for.
+
+    A third of all keys have a unit, and this is a third of the work that pydantic has with marks of its own.
+    """
+
+    parse: Callable[[Any], Any]
+    show: Callable[[Any], str]
+    pattern: str
+    example: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        text = core_schema.plain_serializer_function_ser_schema(self.show, return_schema=core_schema.str_schema())
+        return core_schema.no_info_before_validator_function(self.parse, handler(source), serialization=text)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "pattern": rf"^({self.pattern})$|\$\{{", "examples": [self.example]}
 
 
-Size = Annotated[int, *_unit(parse_size, format_size, r"\d+(\.\d+)? ?([KkMmGgTt]i?)?[Bb]", "256MB")]
-Duration = Annotated[float, *_unit(parse_duration, format_duration, r"(\d+(\.\d+)?(us|ms|s|m|h|d))+", "15m")]
-Ratio = Annotated[float, *_unit(parse_ratio, format_ratio, r"\d+(\.\d+)? ?%", "90%")]
+Size = Annotated[int, _Unit(parse_size, format_size, r"\d+(\.\d+)? ?([KkMmGgTt]i?)?[Bb]", "256MB")]
+Duration = Annotated[float, _Unit(parse_duration, format_duration, r"(\d+(\.\d+)?(us|ms|s|m|h|d))+", "15m")]
+Ratio = Annotated[float, _Unit(parse_ratio, format_ratio, r"\d+(\.\d+)? ?%", "90%")]

@@ -1,7 +1,5 @@
 """`[metrics]`, `[opentelemetry]`, `[profiling]` and `[monitors]`: what the gateway watches about itself."""
 
-from __future__ import annotations
-
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -83,7 +81,7 @@ class Monitors(Section):
 
     interval: Annotated[Duration, Field(ge=0.1)] = 1.0
     """How often each monitor looks."""
-    memory: MemoryMonitor = MemoryMonitor()
+    memory: MemoryMonitor = MemoryMonitor.unset()
     """What is given up when memory runs short."""
     descriptors: Annotated[Ratio, Field(gt=0)] = 0.8
     """From this share of the file descriptors that may be open on, the log says so."""

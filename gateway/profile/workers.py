@@ -28,8 +28,8 @@ def for_worker(loaded: Loaded, number: int, workers: int) -> Loaded:
         "cache": profile.cache.model_copy(update={"disk": disk}),
         "upstreams": {name: _shared_out(each, number, workers) for name, each in profile.upstreams.items()},
         "scaling": _scaled(profile.scaling, number, workers),
-        "alerts": Alerts(),
-        "notifications": Notifications(),
+        "alerts": Alerts.unset(),
+        "notifications": Notifications.unset(),
     }
     return replace(loaded, profile=profile.model_copy(update=changes))
 

@@ -28,3 +28,17 @@ def test_every_section_is_closed(section: type[Section]) -> None:
     assert section.__doc__
     assert section.model_config["extra"] == "forbid"
     assert section.model_config["frozen"]
+
+
+DEFAULTS = [(section, name) for section, name in FIELDS if isinstance(section.model_fields[name].default, Section)]
+
+
+@pytest.mark.parametrize(
+    ("section", "name"), DEFAULTS, ids=[f"{section.__name__}.{name}" for section, name in DEFAULTS]
+)
+def test_what_is_unset_is_sound(section: type[Section], name: str) -> None:
+    """A section that stands for one that is not there, and is not checked, is what an empty table means."""
+    default = section.model_fields[name].default
+    checked = type(default).model_validate({})
+    assert default == checked
+    assert default.model_fields_set == checked.model_fields_set

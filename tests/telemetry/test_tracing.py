@@ -46,7 +46,7 @@ def test_nobody_listens_by_default() -> None:
 def test_nothing_of_the_sdk_is_imported_without_a_listener() -> None:
     """A gateway without a collector starts as fast as if there were none of it."""
     code = (
-        "import sys, gateway.cli.serve, gateway.serving.http; from gateway.telemetry.tracing import span\n"
+        "import sys, gateway.cli.serving, gateway.serving.http; from gateway.telemetry.tracing import span\n"
         "with span('x'): pass\n"
         "print([name for name in sys.modules if name.startswith(('opentelemetry.sdk', 'opentelemetry.exporter', "
         "'google.protobuf', 'requests'))])"

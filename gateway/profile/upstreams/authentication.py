@@ -1,7 +1,5 @@
 """`auth`: how an upstream is told who asks. What is secret comes from `${credential:NAME}` and nothing else."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

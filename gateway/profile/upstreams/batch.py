@@ -1,7 +1,5 @@
 """`batch`: how several requests go as one, and how its answer is taken apart."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator

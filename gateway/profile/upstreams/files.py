@@ -1,7 +1,5 @@
 """`type = "files"`: the files of a folder."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -44,5 +42,5 @@ class FilesUpstream(Section):
     """Largest file."""
     max_files: Annotated[int, Field(ge=1)] = 10_000
     """Most files in the list of a folder with all that is in it."""
-    watch: FolderWatch | None = FolderWatch()
+    watch: FolderWatch | None = FolderWatch.unset()
     """Looks for changes, so that they count soon and not when the strategy's ttl is over."""

@@ -1,7 +1,5 @@
 """`type = "http"`: an HTTP API or file server."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from gateway.profile.fetch import ReadAs

@@ -1,7 +1,5 @@
 """`type = "mcp"`: another MCP server, whose tools, resources and prompts are federated."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator

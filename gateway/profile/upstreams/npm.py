@@ -1,7 +1,5 @@
 """`type = "npm"`: the files of a package."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """`[upstream_defaults]`: how politely and how stubbornly upstreams are asked."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field
@@ -80,9 +78,9 @@ class Politeness(Section):
     """Most requests that wait for others to end; one more is refused at once."""
     queue_timeout: Annotated[Duration, Field(gt=0)] | None = None
     """Longest wait for others to end; without it, only `timeout` counts."""
-    rate_limit: RateLimit = RateLimit()
+    rate_limit: RateLimit = RateLimit.unset()
     """Most requests in a time; the rest wait, or are refused at once where that would outlast `timeout`."""
-    breaker: Breaker = Breaker()
+    breaker: Breaker = Breaker.unset()
     """When a failing upstream is left alone."""
     hedge: Hedge | None = None
     """A second request for one that takes long; off without it."""
@@ -90,5 +88,5 @@ class Politeness(Section):
     """Largest answer, after decompression."""
     private_addresses: bool = False
     """Whether the host's name may resolve to a private, loopback or link-local address."""
-    pool: Pool = Pool()
+    pool: Pool = Pool.unset()
     """The HTTP connections."""

@@ -1,7 +1,5 @@
 """Which releases an upstream has, and whether it is looked for new ones."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """`type = "search"`: full-text search over the documents of another upstream."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -76,7 +74,7 @@ class SearchUpstream(Section):
     """Where the paths are listed; a package and a folder list their files themselves."""
     path: str | None = None
     """A folder that keeps the indexes over a restart; without it they are in memory."""
-    weights: Weights = Weights()
+    weights: Weights = Weights.unset()
     """How much a word counts by where it stands."""
     stop_words: tuple[str, ...] = Field(default=(), strict=False)
     """Words that say nothing, beside English and Chinese ones that are known."""

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import CoreSchema
 
 from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.model import Entry
+from gateway.profile.documentation import documentation
 
 MAX_PATTERN = 512
 """Characters of a tag or glob that can be asked for; entries with longer tags are reached by a glob of their keys."""
@@ -23,9 +33,18 @@ Text = Annotated[str, AfterValidator(_plain)]
 
 
 class Shape(BaseModel):
-    """One object of the API; unknown members are refused."""
+    """One object of the API; unknown members are refused. What stands below a member is its description."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid")
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The JSON Schema with the descriptions, for which no source is read before somebody asks."""
+        described = handler(schema)
+        properties = handler.resolve_ref_schema(described).get("properties", {})
+        for name, text in documentation(cls).items():
+            properties[name]["description"] = text
+        return described
 
 
 class PurgeRequest(Shape):

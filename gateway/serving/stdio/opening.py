@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 from collections.abc import Callable
 from contextlib import closing
@@ -55,6 +56,7 @@ async def _serve(loaded: Loaded, reread: Callable[[], Loaded], desk: Desk, outpu
 
     set_up_logging(loaded.profile.logging.level, loaded.profile.logging.format)
     async with open_running(loaded) as running, trio.open_nursery() as reloading:
+        gc.freeze()  # what serves stays: requests don't wait while garbage is looked for in it
         reloading.start_soon(Reloader(running, reread, stop).run)
         await serve_stdio(running, desk, output, stop)
         reloading.cancel_scope.cancel()
