@@ -144,6 +144,10 @@ class Tool:
 
     async def _fetch(self, documents: Documents, arguments: Mapping[str, Any], reading: Reading) -> dict[str, Got]:
         """Every document that is wanted, in parallel; raises the first failure in the order of declaration."""
+        if len(self._fetches) == 1:
+            ((alias, fetch),) = self._fetches.items()
+            only = await fetch.get(documents, arguments, reading)
+            return {} if only is None else {alias: only}
         fetched: dict[str, Got] = {}
         failures: dict[str, GatewayError] = {}
 

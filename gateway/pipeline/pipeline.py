@@ -252,7 +252,9 @@ class Pipeline:
         """
         in_a_hurry = stand_in is not None and not request.policy.patient
         try:
-            with trio.move_on_after(request.policy.patience if in_a_hurry else float("inf")):
+            if not in_a_hurry:  # then a look-up is not cancelled before the nursery of loads is
+                return await self._loads.run_here(self._flight(request), load)
+            with trio.move_on_after(request.policy.patience):
                 return await self._loads.run(self._flight(request), load)
         except (UpstreamUnavailable, UpstreamInvalid) as error:
             if stand_in is None:

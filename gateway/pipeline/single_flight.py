@@ -22,6 +22,15 @@ class _Flight(Generic[T]):
         self.value: list[T] = []
         self.error: Exception | None = None
 
+    def landed(self) -> T:
+        """The value; raises the error, and GatewayError where it was cancelled."""
+        if self.error is not None:
+            # Without this, each of many waiters would append its frames to the one traceback they share.
+            raise self.error.with_traceback(None)
+        if not self.value:
+            raise GatewayError("the gateway is closing")
+        return self.value[0]
+
 
 class SingleFlight(Generic[T]):
     """Joins equal loads: the first caller of a key starts the load, later ones wait for the same one.
@@ -60,12 +69,17 @@ class SingleFlight(Generic[T]):
         """
         flight = self._flights.get(key) or self._take_off(key, load)
         await flight.done.wait()
-        if flight.error is not None:
-            # Without this, each of many waiters would append its frames to the one traceback they share.
-            raise flight.error.with_traceback(None)
-        if not flight.value:
-            raise GatewayError("the gateway is closing")
-        return flight.value[0]
+        return flight.landed()
+
+    async def run_here(self, key: Hashable, load: Callable[[], Awaitable[T]]) -> T:
+        """As `run`, for a caller whom nothing cancels but the end of the nursery: its load needs no task of its own."""
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = self._flights[key] = _Flight()
+            await self._fly(key, flight, load)
+        else:
+            await flight.done.wait()
+        return flight.landed()
 
     def _take_off(self, key: Hashable, load: Callable[[], Awaitable[T]]) -> _Flight[T]:
         flight: _Flight[T] = _Flight()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,10 +27,11 @@ from gateway.serving.at_path import at_path
 from gateway.serving.direct.answers import Answers
 from gateway.serving.direct.asking import AskSdk
 from gateway.serving.endpoint import Endpoint
-from gateway.serving.front.connection import Handling
 from gateway.serving.front.front import Front
+from gateway.serving.front.handling import Handling
 from gateway.serving.front.handover import Hypercorn
 from gateway.serving.front.head import Heads
+from gateway.serving.front.poller import Poller
 from gateway.serving.hosts import HostCheck, admin_check
 from gateway.serving.hypercorn_site import HypercornSite, quiet_config
 from gateway.serving.listening import Listening, listen
@@ -86,7 +88,8 @@ class HttpServing:
         hypercorn = Hypercorn(cast("ASGIFramework", self._mcp), stage.config)
         self._front: Front | None = None
         if gateway.profile.server.front:
-            self._front = Front(stage.handling, hypercorn, gateway.watching.telemetry.connections)
+            poller = Poller() if hasattr(select, "epoll") else None
+            self._front = Front(stage.handling, hypercorn, gateway.watching.telemetry.connections, poller)
         self._mcp_site = HypercornSite(self._mcp, _config(gateway.profile), self._closing)
         self._admin_site = HypercornSite(self._admin, _config(gateway.profile), self._drained)
         self._endpoints: trio.Nursery

@@ -21,10 +21,10 @@ from gateway.profile.tiers import DiskTier as DiskSection
 from gateway.tiers.codec import Codec
 from gateway.tiers.curve import Curve
 from gateway.tiers.disk_batch import Job, Kind, parted
-from gateway.tiers.disk_cleanup import Chore
 from gateway.tiers.disk_entries import purge, put, read
 from gateway.tiers.disk_file import DiskFile
 from gateway.tiers.disk_queue import JobQueue
+from gateway.tiers.disk_slices import Chore
 from gateway.tiers.disk_store import Store
 from gateway.tiers.disk_sweep import Sweep
 from gateway.tiers.disk_upkeep import Upkeep

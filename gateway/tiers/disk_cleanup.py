@@ -8,31 +8,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Protocol
 
 from gateway.tiers.disk_entries import evict as evict_least
 from gateway.tiers.disk_rows import delete
+from gateway.tiers.disk_slices import TARGET, Chore, in_slices
 from gateway.tiers.disk_store import Store
 from gateway.tiers.disk_sweep import sweep_floor, sweep_purges
-
-
-class Chore(Protocol):
-    """Something that the janitor does."""
-
-    def __call__(self, store: Store, limit: int) -> int:
-        """Do up to `limit` of it; how many it were."""
-
 
 _FREE_RATIO = 0.1
 _FREE_PAGES = 64
 """Free pages that the file may keep for what comes next: a tenth, and a few."""
 _MAX_PAGES = 64
-"""Pages in one bit of the vacuum, which all are moved and written."""
-_MAX_SECONDS = 0.004
-"""After so long the bit is over. SQLite looks for the last page of the file in its list of free pages: found early, a
-page costs 10 us, and behind 200 000 others, as after deleting from the last row to the first, 1500 us."""
+"""Pages in one bit of the vacuum, which all are moved and written; and the clock is looked at after each. SQLite looks
+for the last page of the file in its list of free pages: found early, a page costs 10 us, and behind 200 000 others, as
+after deleting from the last row to the first, 1500 us."""
 
 
+@in_slices
 def write_reads(store: Store, limit: int) -> int:
     """Write down when entries were read last; what a failing transaction loses of it is only recency."""
     keys = list(store.noted)[:limit]
@@ -41,6 +33,7 @@ def write_reads(store: Store, limit: int) -> int:
     return len(rows)
 
 
+@in_slices
 def expire(store: Store, limit: int) -> int:
     """Delete what nobody may use any more."""
     query = "SELECT rowid FROM entries WHERE usable_until <= ? ORDER BY usable_until LIMIT ?"
@@ -69,7 +62,7 @@ def vacuum(store: Store, limit: int) -> int:
     surplus = int(free - max(_FREE_PAGES, pages * _FREE_RATIO))
     if surplus <= 0:
         return 0
-    count, end = 0, time.perf_counter() + _MAX_SECONDS
+    count, end = 0, time.perf_counter() + TARGET
     while count < min(limit, surplus, _MAX_PAGES) and (count == 0 or time.perf_counter() < end):
         # Python's sqlite3 takes only the first step of this statement, which is one page.
         store.connection.execute("PRAGMA incremental_vacuum(1)")

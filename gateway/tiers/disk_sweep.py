@@ -10,6 +10,7 @@ import orjson
 from gateway.pipeline.glob import Glob
 from gateway.tiers.disk_purges import Purge
 from gateway.tiers.disk_rows import delete
+from gateway.tiers.disk_slices import in_slices
 from gateway.tiers.disk_store import Store
 
 _ALL = (
@@ -50,7 +51,10 @@ class Sweep:
             self._literal = orjson.dumps(self.purge.selector.value).decode()
 
     def __call__(self, store: Store, limit: int) -> int:
-        """The next `limit` keys; 0 when there are no more."""
+        """The next keys, up to `limit`; 0 when there are no more."""
+        return in_slices(self._slice)(store, limit)
+
+    def _slice(self, store: Store, limit: int) -> int:
         keys = [key for key in self._page(store, limit) if key.startswith(self._prefix)]
         if not keys:
             store.sweeps.pop(self.purge.generation, None)
@@ -87,6 +91,7 @@ def sweep_purges(store: Store, limit: int) -> int:
     return sweep(store, limit) or 1
 
 
+@in_slices
 def sweep_floor(store: Store, limit: int) -> int:
     """Delete what was purged altogether, row after row."""
     purges = store.purges

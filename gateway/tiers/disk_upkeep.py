@@ -11,12 +11,10 @@ import trio
 
 from gateway.errors import TierError
 from gateway.tiers.disk_batch import Job, Kind
-from gateway.tiers.disk_cleanup import Chore
 from gateway.tiers.disk_move import LARGE_WAL
+from gateway.tiers.disk_slices import TARGET, Chore
 from gateway.tiers.disk_store import Store
 
-TARGET = 0.004
-"""Seconds that a bit should take, so that with what may fall into it, it stays below 20 ms."""
 _MAX_BIT = 256
 """Rows or pages in one bit at most: each may cost a hundred times what the last ones did."""
 _MOVE_TARGET = 0.006

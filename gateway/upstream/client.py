@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpcore2
 import httpx2
@@ -28,7 +27,8 @@ from gateway.upstream.policies.retry import Draw
 from gateway.upstream.transport import PoolTransport
 
 USER_AGENT = f"gateway/{__version__}"
-
+_DEFAULTS: tuple[Header, ...] = (("Accept", "*/*"), ("User-Agent", USER_AGENT))
+"""What is sent unless the profile says something else."""
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  # RFC 9110, section 9.2.2
 
@@ -67,12 +67,14 @@ class Answer:
 class Client:
     """The one way to ask an upstream by HTTP. Safe for concurrent use; made by `open_client`."""
 
-    def __init__(self, upstream: str, section: Politeness, http: httpx2.AsyncClient, policies: Policies) -> None:
+    def __init__(self, upstream: str, section: Politeness, transport: PoolTransport, policies: Policies) -> None:
         self.upstream = upstream
         self.bound = Bound(section.max_response_size, "max_response_size")
         self.policies = policies
-        self._section = section
-        self._http = http
+        self._idle_timeout = section.pool.idle_timeout
+        self._transport = transport
+        # Everything but a silence in the middle is a matter of the deadline around the request.
+        self._extensions = {"timeout": httpx2.Timeout(None, read=self._idle_timeout).as_dict()}
 
     async def get(
         self,
@@ -98,8 +100,8 @@ class Client:
         nothing is sent to where it points. Cancelling closes the connection that was in use.
         """
         conditions = _conditions(request.validators)
-        own = [("Accept-Encoding", request.coding), *conditions]
-        headers = checked_headers(self.upstream, request.headers, own)
+        own = [("Accept-Encoding", request.coding), ("Connection", "keep-alive"), *conditions]
+        headers = checked_headers(self.upstream, [*_DEFAULTS, *request.headers], own)
         doing = Doing()
         attempt = partial(self._try, request, headers, bool(conditions), doing)
         if idempotent is None:
@@ -109,11 +111,16 @@ class Client:
     async def _try(
         self, request: Outgoing, headers: list[tuple[bytes, bytes]], conditional: bool, doing: Doing
     ) -> Answer:
-        url, idle_timeout = request.url, self._section.pool.idle_timeout
+        url, idle_timeout = request.url, self._idle_timeout
         context = [(name.encode(), value.encode()) for name, value in outgoing_context()]
         with translated(self.upstream, url, idle_timeout):
-            sending = self._http.stream(request.method, url, headers=[*headers, *context], content=request.body or None)
-            async with sending as response:
+            content = request.body or None
+            sent = httpx2.Request(
+                request.method, url, headers=[*headers, *context], content=content, extensions=self._extensions
+            )
+            # Not by an httpx2.AsyncClient: redirects, cookies, .netrc and the environment's proxies are not wanted.
+            response = await self._transport.handle_async_request(sent)
+            async with aclosing(response):
                 refuse_status(self.upstream, url, response, conditional=conditional)
                 doing.now = "reading the answer"
                 with broken_off(self.upstream, url, idle_timeout):
@@ -137,8 +144,8 @@ async def open_client(
 ) -> AsyncIterator[Client]:
     """A client for `upstream`, with the limits of its section; leaving the block closes every connection.
 
-    The environment's proxies and .netrc are ignored, redirects are not followed, cookies are not kept, and only vetted
-    addresses are dialled (`egress`). TLS trusts what the system trusts, or SSL_CERT_FILE and SSL_CERT_DIR where set.
+    Only vetted addresses are dialled (`egress`). TLS trusts what the system trusts, or SSL_CERT_FILE and SSL_CERT_DIR
+    where set.
     """
     pool = section.pool
     open_pool = partial(
@@ -151,16 +158,8 @@ async def open_client(
         network_backend=VettedBackend(upstream, private_addresses=section.private_addresses, resolve=resolve),
     )
     policies = Policies(upstream, section, draw, connections=pool.max_connections)
-    async with httpx2.AsyncClient(
-        transport=PoolTransport(open_pool),
-        trust_env=False,
-        follow_redirects=False,
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        headers={"User-Agent": USER_AGENT},
-        # Everything but a silence in the middle is a matter of the deadline around the request.
-        timeout=httpx2.Timeout(None, read=section.pool.idle_timeout),
-    ) as http:
-        yield Client(upstream, section, http, policies)
+    async with aclosing(PoolTransport(open_pool)) as transport:
+        yield Client(upstream, section, transport, policies)
 
 
 def _conditions(validators: Validators | None) -> list[Header]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 import trio
 import trio.testing
@@ -88,6 +90,38 @@ async def test_every_waiter_gets_the_loads_error(nursery: trio.Nursery, autojump
         for _ in range(3):
             callers.start_soon(caller)
     assert len(errors) == 3
+    assert len(flights) == 0
+
+
+async def test_a_load_in_its_callers_task(nursery: trio.Nursery, autojump_clock: trio.testing.MockClock) -> None:
+    """Others join it as any other; it joins one that is under way; its error is everybody's."""
+    flights: SingleFlight[int] = SingleFlight(nursery)
+    tasks, results = [], []
+
+    async def load() -> int:
+        tasks.append(trio.lowlevel.current_task())
+        await trio.sleep(1)
+        return len(tasks)
+
+    async def fail() -> int:
+        await trio.sleep(1)
+        raise UpstreamUnavailable("docs", "no answer")
+
+    async def joiner(load: Callable[[], Awaitable[int]]) -> None:
+        await trio.lowlevel.checkpoint()
+        try:
+            results.append(await flights.run_here("key", load))
+        except UpstreamUnavailable:
+            results.append(-1)
+
+    for load_, expected in ((load, [1, 1, 1]), (fail, [-1, -1, -1])):
+        results.clear()
+        async with trio.open_nursery() as callers:
+            for _ in range(3):
+                callers.start_soon(joiner, load_)
+        assert results == expected
+    assert await flights.run_here("key", load) == 2
+    assert tasks[-1] is trio.lowlevel.current_task()
     assert len(flights) == 0
 
 

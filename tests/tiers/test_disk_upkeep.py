@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ from gateway.tiers import disk_cleanup
 from gateway.tiers.codec import Codec
 from gateway.tiers.disk_batch import Job, Kind
 from gateway.tiers.disk_cleanup import evict, expire, vacuum
+from gateway.tiers.disk_slices import TARGET, in_slices
 from gateway.tiers.disk_store import Store
-from gateway.tiers.disk_upkeep import TARGET, Pace, Upkeep, copy_wal
+from gateway.tiers.disk_upkeep import Pace, Upkeep, copy_wal
 from gateway.watch.janitor import Janitor
 from tests.tiers.rig import Wall, opened
 
@@ -92,6 +94,28 @@ async def test_chores_learn_apart() -> None:
     assert largest == {"expire": 256, "evict": 32}
 
 
+def test_a_bit_ends_in_time_whatever_a_row_costs(tmp_path: Path) -> None:
+    """Rows that cost more than was thought are few; those that cost nothing are as many as there may be."""
+    store = Store(tmp_path / "cache.db", Codec(1, 0.0), ttl=1.0, max_size=1)
+    asked: list[int] = []
+    pause, left = 2 * TARGET, 1000
+
+    def chore(store: Store, limit: int) -> int:
+        nonlocal left
+        asked.append(limit)
+        time.sleep(pause)
+        count = min(limit, left)
+        left -= count
+        return count
+
+    assert in_slices(chore)(store, limit=256) == asked.pop() < 256
+    pause = 0.0
+    assert in_slices(chore)(store, limit=100) == sum(asked) == 100
+    left = 3
+    assert in_slices(chore)(store, limit=256) == 3
+    assert in_slices(chore)(store, limit=256) == 0
+
+
 async def test_no_commit_of_a_chore_moves_the_wal(tmp_path: Path) -> None:
     """What a bit writes stays in the WAL until its turn comes, and nothing is left there in the end."""
     wall = Wall()
@@ -113,7 +137,7 @@ async def test_a_bit_of_the_vacuum_ends_with_its_time(tmp_path: Path, monkeypatc
     async with opened(tmp_path / "cache.db") as disk:
         await disk.put({f"k{number}": Entry(b"x" * 900, 0.0, 1.0) for number in range(3000)})
         await disk.do(Kind.CHORE, lambda store: expire(store, 3000))
-        monkeypatch.setattr(disk_cleanup, "_MAX_SECONDS", 0.0)
+        monkeypatch.setattr(disk_cleanup, "TARGET", 0.0)
         assert await disk.do(Kind.CHORE, lambda store: vacuum(store, 64)) == 1
         monkeypatch.undo()
         assert await disk.do(Kind.CHORE, lambda store: vacuum(store, 8)) > 1

@@ -13,7 +13,8 @@ from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.model import Entry
 from gateway.tiers.disk import DiskTier
 from gateway.tiers.disk_batch import Kind
-from gateway.tiers.disk_upkeep import TARGET, Pace
+from gateway.tiers.disk_slices import TARGET
+from gateway.tiers.disk_upkeep import Pace
 from gateway.watch.janitor import Janitor
 from tests.tiers.rig import Wall, entry, opened
 

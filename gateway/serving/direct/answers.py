@@ -7,11 +7,12 @@ from functools import partial
 import orjson
 
 from gateway.assembly import Gateway
-from gateway.serving.direct.calls import Call, Calls
+from gateway.serving.direct.calls import Asked, Call, Calls
 from gateway.serving.direct.constants import Ask, Constants
 from gateway.serving.direct.envelope import Envelope, Recognised, Reply, Waiting
 from gateway.serving.direct.message import Message, parse
 from gateway.serving.direct.metas import Metas
+from gateway.serving.direct.repeats import Repeats, without_id
 from gateway.serving.direct.wire import Wire
 from gateway.telemetry.tracing import tracing
 
@@ -30,24 +31,43 @@ class Answers:
         metas = Metas()
         self._calls = Calls(gateway, Wire(gateway.profile.server, escaping=ask is not None), metas)
         self._constants = Constants(gateway, metas, ask) if ask is not None else None
+        self._repeats: Repeats[Asked] = Repeats()
 
     def recognise(self, body: bytes, envelope: Envelope) -> Recognised | None:
         """The way to the answer to `body`; None where that is for the SDK. Nothing is done or counted yet."""
+        split = without_id(body)
+        about = envelope.modern, envelope.method, envelope.name
+        asked = None if split is None else self._repeats.find(split[1], about)
+        if split is not None and asked is not None:
+            return partial(self._called, Call(split[0], asked))
         message = parse(body)
         if message is None:
             return _accepted if not envelope.modern and _is_initialized(body) else None
-        return self.recognise_message(message, envelope)
+        if message.method != "tools/call":
+            return self._constant(message, envelope)
+        asked = self._asked(message, envelope)
+        if asked is None:
+            return None
+        if split is not None:
+            self._repeats.keep(split[1], about, body, message, asked)
+        return partial(self._called, Call(message.id, asked))
 
     def recognise_message(self, message: Message, envelope: Envelope) -> Recognised | None:
         """As `recognise`, for a request that was parsed already."""
         if message.method != "tools/call":
-            constants = None if tracing() else self._constants
-            key = None if constants is None else constants.recognise(message, envelope)
-            return None if constants is None or key is None else partial(constants.answer, key, message)
+            return self._constant(message, envelope)
+        asked = self._asked(message, envelope)
+        return None if asked is None else partial(self._called, Call(message.id, asked))
+
+    def _constant(self, message: Message, envelope: Envelope) -> Recognised | None:
+        constants = None if tracing() else self._constants
+        key = None if constants is None else constants.recognise(message, envelope)
+        return None if constants is None or key is None else partial(constants.answer, key, message)
+
+    def _asked(self, message: Message, envelope: Envelope) -> Asked | None:
         if envelope.routed and envelope.modern and envelope.method != "tools/call":
             return None
-        call = self._calls.recognise(message, envelope)
-        return None if call is None else partial(self._called, call)
+        return self._calls.recognise(message, envelope)
 
     def _called(self, call: Call, envelope: Envelope) -> Reply | Waiting:
         return self._calls.hit(call, envelope) or partial(self._calls.answer, call, envelope)

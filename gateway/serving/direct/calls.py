@@ -30,25 +30,34 @@ from gateway.tiers.memory import MemoryTier, Slot
 log = structlog.get_logger(__name__)
 
 _PARAMS = frozenset({"name", "arguments", "_meta"})
-_LONG = 512
-"""Bytes of arguments from which on their key is not remembered."""
-_MOST = 4096
-"""Keys that are remembered, of all tools together."""
+_MOST = 16
+"""Callers whose keys of private answers are remembered with what they ask for."""
 
 HEADER = "x-mcp-header"
 """What annotates an argument that clients repeat in a header; whether they agree is for the SDK to see."""
 
 
-class Call:
-    """A call that is as it should be."""
+class Asked:
+    """What a call asks for; the same for all that differ in nothing but their id."""
 
-    __slots__ = ("arguments", "id", "meta", "tool")
+    __slots__ = ("arguments", "keys", "meta", "tool")
 
-    def __init__(self, id_: int | str, tool: Tool, arguments: dict[str, Any] | None, meta: dict[str, Any]) -> None:
-        self.id = id_
+    def __init__(self, tool: Tool, arguments: dict[str, Any] | None, meta: dict[str, Any]) -> None:
         self.tool = tool
         self.arguments = arguments
         self.meta = meta
+        self.keys: dict[str, str] = {}
+        """The keys of the answer, by who asks; by nobody where it is the same for all."""
+
+
+class Call:
+    """A call that is as it should be."""
+
+    __slots__ = ("asked", "id")
+
+    def __init__(self, id_: int | str, asked: Asked) -> None:
+        self.id = id_
+        self.asked = asked
 
 
 class Calls:
@@ -66,13 +75,12 @@ class Calls:
         self._tools = {
             name: tool for name, tool in gateway.catalogue.tools.items() if not _mentions(tool.arguments.schema)
         }
-        self._keys: dict[tuple[str, str, bytes], str] = {}
         self._users = gateway.users
         self._modern, self._handshake = object(), object()
         """What the forms of the eras are kept by: those made before a reload are not as this profile has them."""
 
-    def recognise(self, message: Message, envelope: Envelope) -> Call | None:
-        """The call that `message` is; None where it is for the SDK."""
+    def recognise(self, message: Message, envelope: Envelope) -> Asked | None:
+        """What `message` asks for; None where it is for the SDK."""
         params = message.params
         if params is None or not _PARAMS.issuperset(params):
             return None
@@ -88,15 +96,16 @@ class Calls:
             return None
         if envelope.routed and envelope.modern and envelope.name != name:
             return None
-        return Call(message.id, tool, arguments, meta)
+        return Asked(tool, arguments, meta)
 
     def hit(self, call: Call, envelope: Envelope) -> Reply | None:
         """The answer, where memory has a fresh one; None where `answer` has to make it. Nothing is counted then."""
-        memory, tool = self._memory, call.tool
-        if memory is None or not tool.cached or PROVENANCE in call.meta or tracing():
+        memory, asked = self._memory, call.asked
+        tool = asked.tool
+        if memory is None or not tool.cached or PROVENANCE in asked.meta or tracing():
             return None
         began = perf_counter()
-        key = self._key(tool, call.arguments, envelope.caller)
+        key = self._key(asked, envelope.caller)
         slot = memory.held(key) if key is not None else None
         if slot is None or key is None:
             return None
@@ -104,20 +113,20 @@ class Calls:
         entry = slot.entry
         if now >= slot.fresh_here_until or entry.stored_at > now + CLOCK_TOLERANCE:
             return None
-        modern = envelope.modern
+        modern, coding = envelope.modern, envelope.coding
         era = self._modern if modern else self._handshake
         forms = slot.made
         kept = forms.get(era) if type(forms) is dict else None
         form = kept or self._make(slot, tool, key, modern=modern)
         if form is None or now >= form.fresh_until:
             return None
-        size = form.size
+        size = 0 if coding is None else form.size
         found = perf_counter()
         memory.use(slot, now)
         self._record_read(found - began)
         beginning = form.beginning(self._wire.id_bytes(call.id, modern=modern), now)
-        reply = form.end.after(beginning, envelope.coding, self._threshold)
-        if kept is None or form.size != size:  # last, since the tier may give up the entry for it
+        reply = form.end.after(beginning, coding, self._threshold)
+        if kept is None or (coding is not None and form.size != size):  # last: the tier may give up the entry for it
             self._attach(memory, slot, era, form)
         self._requests.ended("tool", tool.name, tool.policy.name, "memory", "hit", perf_counter() - began)
         return reply
@@ -133,17 +142,19 @@ class Calls:
         if not tracing():
             with self._users:
                 return await self._answer(call, envelope)
-        trace = {**envelope.trace, **call.meta}
-        about = {"method": "tools/call", "name": call.tool.name}
-        with self._users, within_context_of(trace), span(f"tools/call {call.tool.name}", "server", **about):
+        asked = call.asked
+        trace = {**envelope.trace, **asked.meta}
+        about = {"method": "tools/call", "name": asked.tool.name}
+        with self._users, within_context_of(trace), span(f"tools/call {asked.tool.name}", "server", **about):
             return await self._answer(call, envelope)
 
     async def _answer(self, call: Call, envelope: Envelope) -> Reply:
-        tool, modern, id_ = call.tool, envelope.modern, call.id
+        asked, modern, id_ = call.asked, envelope.modern, call.id
+        tool = asked.tool
         strategy = tool.policy.name if tool.cached else ""
         try:
             with self._requests.watching("tool", tool.name, strategy=strategy) as ending:
-                result = await self._catalogue.call(tool.name, call.arguments, caller=envelope.caller, meta=call.meta)
+                result = await self._catalogue.call(tool.name, asked.arguments, caller=envelope.caller, meta=asked.meta)
                 ending.outcome = result.outcome
                 ending.tier = result.answer.tier if result.answer is not None else ""
             body = self._wire.called(id_, orjson.loads(result.payload), modern=modern)
@@ -159,24 +170,23 @@ class Calls:
         body = self._wire.failed(id_, failure, modern=modern)
         return Reply((body,), len(body), ERROR_CODE_HTTP_STATUS.get(failure.code, 200) if modern else 200)
 
-    def _key(self, tool: Tool, arguments: Mapping[str, Any] | None, caller: str) -> str | None:
+    def _key(self, asked: Asked, caller: str) -> str | None:
         """The key of the whole answer, or of its first part; None for arguments that are refused or ask for another."""
-        given = orjson.dumps(arguments)
-        owner = Reading(tool.policy, caller=caller).owner if tool.policy.private else ""
-        known = self._keys.get((tool.name, owner, given))
+        tool = asked.tool
+        owner = caller if tool.policy.private else ""
+        known = asked.keys.get(owner)
         if known is not None:
             return known
         try:
-            completed = tool.arguments.complete(arguments)
+            completed = tool.arguments.complete(asked.arguments)
             if tool.pager is not None and completed.pop(CURSOR, None):
                 return None
             key = tool.key(completed, Reading(tool.policy, caller=caller).owner)
         except ToolError:
             return None
-        if len(given) <= _LONG:
-            if len(self._keys) >= _MOST:
-                self._keys.clear()
-            self._keys[tool.name, owner, given] = key
+        if len(asked.keys) >= _MOST:
+            asked.keys.clear()
+        asked.keys[owner] = key
         return key
 
     def _make(self, slot: Slot, tool: Tool, key: str, *, modern: bool) -> Form | None:

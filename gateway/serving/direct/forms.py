@@ -49,14 +49,9 @@ class Form:
         """Up to and with how long the answer holds, for the request `id_` at `now`."""
         age = max(0.0, now - self.entry.stored_at)
         if not self._expires:
-            return b'{"jsonrpc":"2.0","id":%b%b%b%b' % (id_, self._opening, repr(round(age, 3)).encode(), self._between)
-        return b'{"jsonrpc":"2.0","id":%b%b%b%b%b' % (
-            id_,
-            self._opening,
-            repr(round(age, 3)).encode(),
-            self._between,
-            repr(round(self.fresh_until - now, 3)).encode(),
-        )
+            return b'{"jsonrpc":"2.0","id":%b%b%.3f%b' % (id_, self._opening, age, self._between)
+        lasts = self.fresh_until - now
+        return b'{"jsonrpc":"2.0","id":%b%b%.3f%b%.3f' % (id_, self._opening, age, self._between, lasts)
 
 
 def form_of(

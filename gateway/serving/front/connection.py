@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
 
 import trio
 
-from gateway.profile.serving import Server
-from gateway.serving.admission import ANYONE, Admission, Client, Refusal
-from gateway.serving.direct.envelope import Envelope, Recognised, Reply
-from gateway.serving.front.head import Head, Heads, Probe
-from gateway.serving.front.replies import Date, refusal, refused, written
+from gateway.serving.admission import Refusal
+from gateway.serving.direct.envelope import Reply, Waiting
+from gateway.serving.front.handling import Handles, Handling
+from gateway.serving.front.head import Head, Probe
+from gateway.serving.front.poller import Poller
+from gateway.serving.front.replies import refusal
 
 _FOREIGN = (b"PRI * HTTP/2", b"\x16\x03")
 """How connections begin that speak something else: HTTP/2 (RFC 9113, section 3.4) and TLS."""
@@ -31,30 +30,6 @@ class Phase(Enum):
     WRITING = "writing"
 
 
-class Answering(Protocol):
-    """What makes the answers."""
-
-    def recognise(self, body: bytes, envelope: Envelope) -> Recognised | None:
-        """The way to the answer; None where that is for hypercorn."""
-
-
-@dataclass(frozen=True, slots=True)
-class Handling:
-    """What requests are answered with: the same for all connections."""
-
-    section: Server
-    heads: Heads
-    admission: Admission
-    answers: Answering
-    date: Date = field(default_factory=Date)
-
-
-class Handles(Protocol):
-    """Whoever knows what requests are answered with at the moment."""
-
-    handling: Handling
-
-
 class HandedOver(Exception):
     """Hypercorn has to go on with the connection, from `read` on."""
 
@@ -66,16 +41,20 @@ class HandedOver(Exception):
 class Connection:
     """Serves one socket. The deadlines are watched by `phase` and `since`; `draining` makes an answer the last.
 
+    While its task waits for a request, the poller's turn answers what can be answered at once, and wakes the task for
+    anything else. Without a poller the task does it all.
+
     A connection on which nothing was asked yet (`asked`) waits for its first request also when it drains: whoever has
     just connected is about to send it, and knows nothing of the end.
     """
 
     __slots__ = (
-        *("_admission", "_admits", "_answers", "_buffer", "_date", "_handles", "_handling", "_heads", "_section"),
+        *("_answered", "_at_once", "_begun", "_buffer", "_failure", "_handles", "_handling", "_most", "_poller"),
+        *("_section", "_unsent", "_waiting"),
         *("asked", "draining", "peer", "phase", "since", "sock"),
     )
 
-    def __init__(self, sock: socket.socket, peer: str, handles: Handles) -> None:
+    def __init__(self, sock: socket.socket, peer: str, handles: Handles, poller: Poller | None) -> None:
         self.sock = sock
         self.peer = peer
         self.phase = Phase.IDLE
@@ -83,21 +62,30 @@ class Connection:
         self.draining = False
         self.asked = False
         self._handles = handles
+        self._poller = poller
+        self._answered = 0
         self._buffer = bytearray()
+        self._waiting: trio.Event | None = None
+        """What the task waits for."""
+        self._at_once = False
+        """Whether that is the beginning of a request: then the poller's turn may answer it."""
+        self._begun: Reply | Refusal | Waiting | None = None
+        """What the poller's turn has begun and the task has to end; the request is in the buffer."""
+        self._unsent: memoryview | None = None
+        """What the poller's turn could not send of an answer."""
+        self._failure: Exception | None = None
+        """What went wrong in the poller's turn."""
         self._take_over(handles.handling)
 
     def _take_over(self, handling: Handling) -> None:
         self._handling = handling
         self._section = handling.section
-        self._heads = handling.heads
-        self._admission = handling.admission
-        self._admits = handling.admission.needed
-        self._answers = handling.answers
-        self._date = handling.date
+        self._most = handling.section.connections.max_read_ahead
 
     async def serve(self) -> None:
         """Answer until the client goes, or is to be told so. Raises HandedOver, and OSError when the client is gone."""
-        answered = 0
+        if self._poller is not None:
+            self._poller.watch(self.sock, self.tell)
         while not self.draining or not self.asked or self.has_more:
             head = await self._head()
             self.asked = True
@@ -111,30 +99,48 @@ class Connection:
             size = head.size + head.length
             if not await self._body(size):
                 return
-            answered += 1
-            recognised = self._answers.recognise(bytes(memoryview(self._buffer)[head.size : size]), head.envelope)
-            if recognised is None:
-                raise HandedOver(bytes(self._buffer))
-            client: Client | Refusal = ANYONE
-            if self._admits:
-                client = self._admission.admit(head.authorizations, self.peer, head.forwarded)
-            if isinstance(client, Refusal):
-                reply: Reply | Refusal | None = client
-            else:
-                reply = await self._reply(recognised, head.of_client(client, head.envelope))
-            if reply is None:
+            begun, self._begun = self._begun, None
+            if begun is None:
+                begun = self._begin(head, bytes(memoryview(self._buffer)[head.size : size]))
+            if begun is not None and not isinstance(begun, Reply | Refusal):
+                self._enter(Phase.ANSWERING)
+                begun = await begun()
+            if begun is None:
                 raise HandedOver(bytes(self._buffer))
             del self._buffer[:size]
-            last = (
-                head.last or answered >= self._section.connections.max_requests or (self.draining and not self.has_more)
-            )
-            if isinstance(reply, Refusal):
-                await self._write(refused(reply, self._date(), last=last))
-            else:
-                await self._write(written(reply, self._date(), modern=head.envelope.modern, last=last))
+            last = head.last or self._is_used_up(self._answered) or (self.draining and not self.has_more)
+            await self._write(self._handling.written(head, begun, last=last))
             if last:
                 await self._close_gently()
                 return
+
+    def tell(self) -> None:
+        """Something arrived: it is answered here, or the task is woken."""
+        if self._waiting is None:
+            return  # it reads what there is when it comes to it
+        try:
+            if self._at_once and not self.draining and self._answer_at_once():
+                return
+        except BlockingIOError:
+            return
+        except OSError:
+            pass  # the task meets it as well
+        except Exception as error:
+            self._failure = error
+        self._wake()
+
+    def close(self) -> None:
+        """Close the socket, which the task meets as an OSError. Does nothing the second time."""
+        if self.sock.fileno() >= 0:
+            self.leave()
+            trio.lowlevel.notify_closing(self.sock)
+            self.sock.close()
+            self._wake()
+
+    def leave(self) -> None:
+        """Be told nothing any more."""
+        if self._poller is not None:
+            self._poller.leave(self.sock)
 
     @property
     def has_more(self) -> bool:
@@ -144,12 +150,50 @@ class Connection:
         except OSError:
             return False
 
-    async def _reply(self, recognised: Recognised, envelope: Envelope) -> Reply | None:
-        reply = recognised(envelope)
-        if isinstance(reply, Reply):
-            return reply
-        self._enter(Phase.ANSWERING)
-        return await reply()
+    def _is_used_up(self, answered: int) -> bool:
+        return answered >= self._section.connections.max_requests
+
+    def _begin(self, head: Head, body: bytes) -> Reply | Refusal | Waiting | None:
+        begun = self._handling.begin(head, body, self.peer)
+        if begun is not None:
+            self._answered += 1
+        return begun
+
+    def _answer_at_once(self) -> bool:
+        """Read; whether what has arrived needs nothing more of anybody for now. What is left is in the buffer."""
+        data = self.sock.recv(self._most)
+        buffer = self._buffer
+        buffer += data
+        if not data or self._handles.handling is not self._handling:
+            return False
+        whole = bytes(buffer) if len(buffer) > len(data) else data
+        head = self._handling.heads.known(whole[: whole.find(b"\r\n\r\n") + 4])
+        if (
+            head is None
+            or head.last
+            or head.length > self._section.max_body_size
+            or self._is_used_up(self._answered + 1)
+        ):
+            return False
+        missing = head.size + head.length - len(whole)
+        if missing:
+            if missing < 0 or head.length > self._most:
+                return False
+            self._enter(Phase.BODY, anew=False)
+            return True
+        begun = self._begin(head, whole[head.size :])
+        if not isinstance(begun, Reply | Refusal):
+            self._begun = begun
+            return False
+        buffer.clear()
+        answer = self._handling.written(head, begun, last=False)
+        sent = self._send(answer)
+        self.asked = True
+        self._enter(Phase.IDLE)
+        if sent < len(answer):
+            self._unsent = memoryview(answer)[sent:]
+            return False
+        return True
 
     async def _head(self) -> Head | None:
         """The next head, which stays in the buffer; None when there is none."""
@@ -167,7 +211,7 @@ class Connection:
             if self._handles.handling is not self._handling:
                 self._take_over(self._handles.handling)
             if end >= 0 and end + 4 <= self._section.connections.max_header_size:
-                return self._heads.read(bytes(memoryview(buffer)[: end + 4]))
+                return self._handling.heads.read(bytes(memoryview(buffer)[: end + 4]))
             if len(buffer) > self._section.connections.max_header_size:
                 await self._refuse(431, "The head of the request is too large (server.connections.max_header_size)\n")
                 return None
@@ -179,38 +223,68 @@ class Connection:
                     return None
                 searched = len(buffer)
                 self._enter(Phase.HEAD, anew=False)
-            if not await self._read():
+            if not await self._read(at_once=not buffer):
                 return None
 
     async def _body(self, size: int) -> bool:
         """Read until the buffer has `size` bytes; False when the client goes before."""
         if len(self._buffer) < size:
-            self._enter(Phase.BODY)
+            self._enter(Phase.BODY, anew=False)
             while len(self._buffer) < size:
                 if not await self._read():
                     return False
         return True
 
-    async def _read(self) -> bool:
-        """Wait for more; False where no more comes."""
+    async def _read(self, *, at_once: bool = False) -> bool:
+        """Wait for more in the buffer; False where no more comes. `at_once`: whole requests are answered meanwhile."""
         while True:
-            await trio.lowlevel.wait_readable(self.sock)
             try:
-                data = self.sock.recv(self._section.connections.max_read_ahead)
+                data = self.sock.recv(self._most)
             except BlockingIOError:
-                continue
-            self._buffer += data
-            return bool(data)
+                await self._wait(at_once=at_once)
+            else:
+                self._buffer += data
+                await trio.lowlevel.checkpoint()  # a client that never pauses keeps nobody else waiting
+                return bool(data)
+            if self._failure is not None:
+                raise self._failure
+            if self._unsent is not None:
+                unsent, self._unsent = self._unsent, None
+                await self._write_on(unsent)
+                if self.draining and not self.has_more:
+                    return False
+                self._enter(Phase.IDLE)
+            if at_once and self._buffer:
+                return True
+
+    async def _wait(self, *, at_once: bool) -> None:
+        if self._poller is None:
+            await trio.lowlevel.wait_readable(self.sock)
+            return
+        self._waiting, self._at_once = trio.Event(), at_once
+        try:
+            await self._waiting.wait()
+        finally:
+            self._waiting = None
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, None  # before the task runs there may be another turn
+        if waiting is not None:
+            waiting.set()
 
     async def _write(self, data: bytes) -> None:
+        sent = self._send(data)
+        if sent < len(data):
+            await self._write_on(memoryview(data)[sent:])
+
+    def _send(self, data: bytes) -> int:
         try:
-            sent = self.sock.send(data)
+            return self.sock.send(data)
         except BlockingIOError:
-            sent = 0
-        if sent == len(data):
-            return
+            return 0
+
+    async def _write_on(self, view: memoryview) -> None:
         self._enter(Phase.WRITING)
-        view = memoryview(data)[sent:]
         while view:
             await trio.lowlevel.wait_writable(self.sock)
             try:

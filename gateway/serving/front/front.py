@@ -11,8 +11,10 @@ import structlog
 import trio
 
 from gateway.profile.serving import Server
-from gateway.serving.front.connection import Connection, HandedOver, Handling, Phase
+from gateway.serving.front.connection import Connection, HandedOver, Phase
+from gateway.serving.front.handling import Handling
 from gateway.serving.front.handover import Hypercorn
+from gateway.serving.front.poller import Poller
 from gateway.serving.front.replies import refusal
 from gateway.telemetry.metrics import Counts
 
@@ -34,11 +36,13 @@ _PAUSE = 0.1
 class Front:
     """Serves MCP on listening sockets until it is told to stop."""
 
-    def __init__(self, handling: Handling, hypercorn: Hypercorn, counts: Counts) -> None:
+    def __init__(self, handling: Handling, hypercorn: Hypercorn, counts: Counts, poller: Poller | None) -> None:
+        """Without a poller each connection waits by itself."""
         self.handling = handling
         """What requests are answered with, from the next one on."""
         self.hypercorn = hypercorn
         self._counts = counts
+        self._poller = poller
         self._open: set[Connection] = set()
         self._draining = False
         self._room = trio.CapacityLimiter(handling.section.connections.max)
@@ -60,6 +64,8 @@ class Front:
     ) -> None:
         """Serve until `stop` is set, then answer what is under way for at most `server.drain_timeout`."""
         async with trio.open_nursery() as nursery:
+            if self._poller is not None:
+                nursery.start_soon(self._poller.run)
             nursery.start_soon(self._watch_deadlines)
             async with trio.open_nursery() as self._connections:
                 async with trio.open_nursery() as self._acceptors:
@@ -143,7 +149,7 @@ class Front:
 
     async def _serve(self, sock: socket.socket, peer: str, place: object) -> None:
         """One connection, which is closed in the end; nothing that happens on it reaches the others."""
-        connection = Connection(sock, peer, self)
+        connection = Connection(sock, peer, self, self._poller)
         self._open.add(connection)
         self._counts.add("opened")
         connection.draining = self._draining
@@ -152,6 +158,7 @@ class Front:
         except HandedOver as handed:
             self._open.discard(connection)
             self._counts.add("handed_over")
+            connection.leave()
             await self._hand_over(sock, handed.read)
         except (OSError, trio.ClosedResourceError):
             pass  # the client is gone, or was late
@@ -159,7 +166,7 @@ class Front:
             log.exception("a connection failed")
         finally:
             self._open.discard(connection)
-            self._close(sock)
+            connection.close()
             self._room.release_on_behalf_of(place)
             self._counts.add("closed")
 
@@ -196,12 +203,7 @@ class Front:
 
     def _end(self, connection: Connection) -> None:
         self._open.discard(connection)
-        self._close(connection.sock)
-
-    def _close(self, sock: socket.socket) -> None:
-        if sock.fileno() >= 0:
-            trio.lowlevel.notify_closing(sock)
-            sock.close()
+        connection.close()
 
 
 def _limits(section: Server) -> dict[Phase, float]:

@@ -54,6 +54,11 @@ class Head:
     """The values of `X-Forwarded-For`."""
     _of_clients: dict[str, Envelope] = field(default_factory=dict)
 
+    @property
+    def modern(self) -> bool:
+        """Whether it is of the era in which each request stands for itself."""
+        return self.envelope is not None and self.envelope.modern
+
     def of_client(self, client: Client, envelope: Envelope) -> Envelope:
         """The envelope of a request that `client` was admitted with; private answers are its own."""
         if not client.name:
@@ -74,6 +79,10 @@ class Heads:
         self._codings = section.compression
         self._is_welcome = is_welcome
         self._known: dict[bytes, Head] = {}
+
+    def known(self, data: bytes) -> Head | None:
+        """The head in `data`, where it was read before and is remembered."""
+        return self._known.get(data)
 
     def read(self, data: bytes) -> Head:
         """The head in `data`, which ends with the first empty line."""

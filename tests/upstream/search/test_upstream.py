@@ -158,8 +158,10 @@ async def test_a_stale_index_is_served_while_it_is_built_anew(mock_clock: trio.t
     async with open_rig() as rig:
         assert await rig.titles("press") == ["Button"]
         rig.api.documents |= docs(button="# Button\n\nTouch it.")
+        rig.api.gate = trio.Event()
         mock_clock.jump(120)
         assert await rig.titles("press") == ["Button"]
+        rig.api.gate.set()
         await until(rig, [], "press")
         assert await rig.titles("touch") == ["Button"]
         entry = await rig.entry("touch")
