@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import tempfile
 from functools import partial
@@ -13,6 +14,7 @@ import httpx2
 import pytest
 import trio
 
+from tests.fakes import varlet
 from tests.fakes.http_server import Request
 from tests.fakes.registry import Registry
 from tests.system.processes import NOWHERE, Gateway, run
@@ -22,12 +24,29 @@ KEPT = 6
 QUICKLY = ["--set", "upstream_defaults.retries=0"]
 
 
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose cache file holds the props of two components, to be copied."""
+    folder = tmp_path_factory.mktemp("warm")
+
+    async def fill() -> None:
+        registry = Registry()
+        varlet.publish(registry)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(registry.serve)
+            for name in ("button", "input"):
+                ended = await run(folder, "call", "get_component_props", f"name={name}", registry=registry.url)
+                assert ended.code == 0, ended.err
+            nursery.cancel_scope.cancel()
+
+    trio.run(fill)
+    return folder
+
+
 @pytest.fixture
-async def warmed(tmp_path: Path, registry: Registry) -> Path:
-    """A folder whose cache file holds the props of two components."""
-    for name in ("button", "input"):
-        ended = await run(tmp_path, "call", "get_component_props", f"name={name}", registry=registry.url)
-        assert ended.code == 0, ended.err
+def warmed(tmp_path: Path, warm: Path) -> Path:
+    """A folder of the test's own whose cache file holds the props of two components."""
+    shutil.copytree(warm, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 

@@ -113,25 +113,22 @@ async def test_the_overlay(gateway: Gateway, tmp_path: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == ["after.toml"]
 
 
-@pytest.mark.parametrize(
-    ("file", "expected"),
-    [
+async def test_where_no_overlay_is_written(gateway: Gateway, tmp_path: Path) -> None:
+    """Over the profile itself, over another file, or where no file can be; all is as it was."""
+    (tmp_path / "mine.toml").write_text("# mine")
+    before = (tmp_path / "p.toml").read_text()
+    for file, expected in (
         ("p.toml", "p.toml is the profile itself; write the changes to another file"),
         ("after.json", "expected a file that ends in .toml, found after.json"),
         ("mine.toml", "mine.toml is there already, nothing was written; remove it, or name another file"),
         ("p.toml/after.toml", "can't write p.toml/after.toml: File exists"),
-    ],
-)
-async def test_where_no_overlay_is_written(gateway: Gateway, tmp_path: Path, file: str, expected: str) -> None:
-    """Over the profile itself, over another file, or where no file can be; all is as it was."""
-    (tmp_path / "mine.toml").write_text("# mine")
-    before = (tmp_path / "p.toml").read_text()
-    await ask(gateway, 80)
-    ended = await diagnose(tmp_path, gateway, "--write", file)
-    assert (ended.code, ended.err.splitlines()[-1]) == (1, f"gateway: {expected}")
-    assert (tmp_path / "p.toml").read_text() == before
-    assert (tmp_path / "mine.toml").read_text() == "# mine"
-    assert not (tmp_path / "after.json").exists()
+    ):
+        await ask(gateway, 80)
+        ended = await diagnose(tmp_path, gateway, "--write", file)
+        assert (ended.code, ended.err.splitlines()[-1]) == (1, f"gateway: {expected}")
+        assert (tmp_path / "p.toml").read_text() == before
+        assert (tmp_path / "mine.toml").read_text() == "# mine"
+        assert not (tmp_path / "after.json").exists()
 
 
 async def test_the_profile_of_another_gateway(gateway: Gateway, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -102,12 +102,22 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-async def gateway(folder: Path) -> AsyncIterator[Gateway]:
-    """A gateway of that profile."""
-    running = await trio.to_thread.run_sync(lambda: Gateway.serving(folder, "--profile", "./p.toml"))
-    with running:
+@pytest.fixture(scope="module", params=["json", "stream"])
+def either(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway of that profile, which answers as JSON or as event streams; one for the whole module."""
+    folder = tmp_path_factory.mktemp("load")
+    (folder / "p.toml").write_text(PROFILE)
+    with Gateway.serving(folder, "--profile", "./p.toml", "--set", f"server.response={request.param}") as running:
         yield running
+
+
+@pytest.fixture
+def gateway(either: Gateway) -> Gateway:
+    """A gateway that answers as JSON."""
+    return either
+
+
+json_alone = pytest.mark.parametrize("either", ["json"], indirect=True)
 
 
 async def load(folder: Path, *arguments: str) -> Ended:
@@ -122,15 +132,9 @@ async def measured(folder: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("era", ["modern", "handshake"])
-@pytest.mark.parametrize("response", ["json", "stream"])
-async def test_gateway(folder: Path, era: str, response: str) -> None:
+async def test_gateway(folder: Path, either: Gateway, era: str) -> None:
     """A gateway answers every request of both eras, as JSON and as an event stream."""
-
-    def start() -> Gateway:
-        return Gateway.serving(folder, "--profile", "./p.toml", "--set", f"server.response={response}")
-
-    with await trio.to_thread.run_sync(start) as running:
-        code, found = await measured(folder, "--url", running.url, "--era", era, "-c", "4", "-n", "60")
+    code, found = await measured(folder, "--url", either.url, "--era", era, "-c", "4", "-n", "60")
     assert (code, found["passed"], found["era"]) == (0, True, era)
     assert (found["requests"], found["succeeded"], found["errors"]) == (60, 60, {})
     assert sum(bucket["count"] for bucket in found["histogram"]) == 60
@@ -139,6 +143,7 @@ async def test_gateway(folder: Path, era: str, response: str) -> None:
     assert found["bytes"] > 60 * 100
 
 
+@json_alone
 async def test_the_own_gateway_reports_and_preflight(folder: Path, gateway: Gateway) -> None:
     """Without a target it is the profile's own; the report is one that preflight takes, the page needs nothing else."""
     bind = f'server.bind=["127.0.0.1:{gateway.port}"]'
@@ -165,6 +170,7 @@ async def test_stdio(folder: Path) -> None:
         assert found["era"] == ("modern" if era == "auto" else era)
 
 
+@json_alone
 async def test_tool_errors(folder: Path, gateway: Gateway) -> None:
     """Tools are told apart, and an error of one counts: above the threshold, the summary names its key."""
     code, found = await measured(folder, "--url", gateway.url, "-n", "100", "--set", MIXED)
@@ -175,6 +181,7 @@ async def test_tool_errors(folder: Path, gateway: Gateway) -> None:
     assert "at or above 10% (alerts.error_rate.critical)" in found["summary"]
 
 
+@json_alone
 async def test_protocol_errors(folder: Path, gateway: Gateway) -> None:
     """A JSON-RPC error is counted by its code."""
     code, found = await measured(folder, "--url", gateway.url, "-n", "10", "--set", 'load.calls=[{tool="nobody"}]')
@@ -242,6 +249,7 @@ async def test_no_such_command(folder: Path, command: str, sentence: str) -> Non
     assert (ended.code, ended.out, ended.err) == (1, "", f"gateway: {sentence}\n")
 
 
+@json_alone
 async def test_many_connections(folder: Path, gateway: Gateway) -> None:
     """Two hundred connections are held, and none fails."""
     code, found = await measured(folder, "--url", gateway.url, "-c", "200", "-n", "1000", "--ramp", "500ms")

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 import trio
 import trio.testing
 import trio_asyncio
@@ -63,6 +64,7 @@ async def running(folder: Path) -> AsyncIterator[tuple[Catalogue, Pipeline, Memo
         services.cancel_scope.cancel()
 
 
+@pytest.mark.timeout(420)
 async def test_soak(tmp_path: Path) -> None:
     """After two thousand calls, four thousand more leave neither objects nor descriptors nor bytes on disk behind."""
     async with running(tmp_path) as (catalogue, pipeline, memory, api):

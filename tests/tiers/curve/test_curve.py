@@ -96,12 +96,12 @@ def moving(count: int, seed: int) -> list[str]:
 
 
 TRACES = {
-    "zipf": zipf(60_000, 10_000, 0.9, seed=1),
-    "skewed": zipf(60_000, 10_000, 1.2, seed=2),
-    "flat": zipf(60_000, 1_500, 0.3, seed=3),
+    "zipf": zipf(30_000, 10_000, 0.9, seed=1),
+    "skewed": zipf(30_000, 10_000, 1.2, seed=2),
+    "flat": zipf(30_000, 1_500, 0.3, seed=3),
     "scans": with_scans(60_000, seed=4),
-    "loop": loop(40_000, 900),
-    "moving": moving(40_000, seed=5),
+    "loop": loop(20_000, 900),
+    "moving": moving(20_000, seed=5),
 }
 
 
@@ -132,7 +132,7 @@ def test_it_is_true_for_bytes_and_entries_of_many_sizes(trace: str, algorithm: s
 
 def test_a_large_tier_is_sampled() -> None:
     """With tens of thousands of entries only a part of the keys is looked at, and it is still true."""
-    keys, items = zipf(150_000, 60_000, 0.8, seed=6), 10_000
+    keys, items = zipf(75_000, 60_000, 0.8, seed=6), 10_000
     memory = tier(max_items=items)
     play(memory, keys, entry_of)
     curve = curve_of(memory)
