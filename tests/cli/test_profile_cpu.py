@@ -23,7 +23,7 @@ async def test_a_profile(tmp_path: Path) -> None:
         load.start_soon(asking)
         where = ["--url", gateway.process.admin, "--profile", "./watched.toml"]
         files = ["--svg", "flames.svg", "--speedscope", "flames.json"]
-        ended = await run(tmp_path, "profile-cpu", "--seconds", "1.5", *where, *files)
+        ended = await run(tmp_path, "profile-cpu", "--seconds", "4", *where, *files)
         load.cancel_scope.cancel()
     assert (ended.code, ended.err) == (0, "")
     lines = [line.rstrip() for line in ended.out.splitlines()]

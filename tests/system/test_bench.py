@@ -51,6 +51,7 @@ async def saved(folder: Path, **ratios: float) -> dict[str, Any]:
     return document
 
 
+@pytest.mark.timeout(300)
 async def test_the_whole_suite(tmp_path: Path) -> None:
     """Every subject is measured on real tiers, sockets and processes, and nothing of that is left behind."""
     ended = await bench(tmp_path, *FEW, "--json")
