@@ -29,6 +29,8 @@ _WATCH = 1.0
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _FIRST = 2.0
 """Seconds that a client has for its first request when the end comes: it may have connected a moment before."""
+_AT_ONCE = 64
+"""Connections that are accepted in one turn at most: the turns of those that are open may be long."""
 _PAUSE = 0.1
 """Seconds to wait when the system has nothing left for another connection."""
 
@@ -129,6 +131,9 @@ class Front:
                     await self._wait_after(error)
                     continue
                 self._connections.start_soon(self._serve, sock, peer, place)
+                with suppress(OSError, trio.WouldBlock):  # the next round finds out why
+                    for _ in range(_AT_ONCE):
+                        self._accept_one(listening)
 
     def _open_one(self, listening: socket.socket) -> tuple[socket.socket, str]:
         """A connection that waits, and its client's address; raises OSError, BlockingIOError where there is none."""
