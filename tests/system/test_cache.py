@@ -15,9 +15,8 @@ import pytest
 import trio
 
 from tests.fakes import varlet
-from tests.fakes.http_server import Request
 from tests.fakes.registry import Registry
-from tests.system.processes import NOWHERE, Gateway, run
+from tests.system.processes import NOWHERE, START, Gateway, run
 
 KEPT = 6
 """Entries of a cache that two calls have warmed: their answers, the releases, and the files that came along."""
@@ -282,15 +281,13 @@ async def test_a_file_that_a_gateway_has_open_is_not_taken_for_an_empty_one(warm
 
 async def test_ready_after_warming(tmp_path: Path, registry: Registry) -> None:
     """With `ready_after = "warm"` requests are welcome once the calls were made, whatever became of them."""
-    release = trio.Event()
-
-    async def held(_request: Request, _stream: trio.SocketStream) -> None:
-        await release.wait()
-
-    registry.on("/@varlet%2Fui", held)
+    asked_for, release = trio.Event(), trio.Event()
+    varlet.hold(registry, asked_for, release)
     options = ["--set", "server.ready_after=warm", "--set", "warm.on_start=true", *QUICKLY]
     gateway = await trio.to_thread.run_sync(partial(Gateway.serving, tmp_path, *options, registry=registry.url))
     with gateway:
+        with trio.fail_after(START):
+            await asked_for.wait()
         assert (await asked(gateway.admin, "GET", "/readyz")).json()["status"] == "warming"
         release.set()
         await trio.to_thread.run_sync(gateway.wait_for, "warmed")
