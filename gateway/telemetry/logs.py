@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from typing import Any, Literal, TextIO
 
+import orjson
 import structlog
 from structlog.typing import EventDict, Processor
 
@@ -51,7 +53,7 @@ def set_up_logging(
     renderer: Processor = (
         structlog.dev.ConsoleRenderer(colors=out.isatty(), sort_keys=False)
         if readable
-        else structlog.processors.JSONRenderer()
+        else structlog.processors.JSONRenderer(_json)
     )
     structlog.configure(
         processors=[*shared, renderer],
@@ -69,6 +71,13 @@ def set_up_logging(
     for name in _SILENT:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.getLogger(_SESSIONS).addFilter(_no_ended_session)
+
+
+def _json(event: EventDict, **options: Any) -> str:
+    try:
+        return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # a text that is not valid Unicode, or an integer of more than 64 bits
+        return json.dumps(event, **options)
 
 
 def _no_ended_session(record: logging.LogRecord) -> bool:

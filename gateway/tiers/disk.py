@@ -172,12 +172,18 @@ class DiskTier:
         if not self._known.due:
             return
         with self._known.learning(self._store.entries) as learning:
+            await self.do(
+                Kind.CHANGE, lambda _: None
+            )  # what was queued before, and is in no filter, is in the file now
             after = b""
             learning.add("")
             while keys := await self.do(Kind.READ, partial(keys_after, after=after, limit=_KEYS_AT_ONCE)):
+                if keys[-1] <= after:
+                    return  # the index of keys is damaged, and nobody knows what else there is
                 for key in keys:
                     learning.add(key.decode("utf-8", "replace"))
                 after = keys[-1]
+            self._known.use(learning)
 
     async def purge(self, selector: Selector, *, soft: bool = False) -> int:
         """Forget the selected entries, or only make them stale; how many there were.

@@ -69,7 +69,7 @@ def parted(batch: Iterable[Job]) -> Iterator[tuple[Kind, Sequence[Job]]]:
     by_kind: dict[Kind, list[Job]] = {kind: [] for kind in Kind}
     weight = 0
     for job in batch:
-        if by_kind[job.kind] and weight + job.weight > _MAX_WEIGHT:
+        if job.weight and by_kind[job.kind] and weight + job.weight > _MAX_WEIGHT:
             yield job.kind, by_kind[job.kind]
             by_kind[job.kind], weight = [], 0
         by_kind[job.kind].append(job)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from gateway.tiers.disk_store import Store
 
 _BITS = 10
-"""For each key at most: with four probes, one of 80 keys that are not there is looked for all the same."""
+"""For each key at least: with four probes, one of 80 keys that are not there is looked for all the same."""
 _PROBES = 4
 _LEAST = 4096
 """Keys that there is room for at least."""
@@ -72,7 +72,7 @@ class KnownKeys:
 
     def __init__(self) -> None:
         self._filter: KeyFilter | None = None
-        self._learning: KeyFilter | None = None
+        self._learning: list[KeyFilter] = []
 
     @property
     def due(self) -> bool:
@@ -85,20 +85,26 @@ class KnownKeys:
 
     def add(self, keys: Collection[str]) -> None:
         """Note keys that will be in the file; before they are put."""
-        for known in (self._filter, self._learning):
-            if known is not None:
-                for key in keys:
-                    known.add(key)
+        for known in (*self._learning, *([] if self._filter is None else [self._filter])):
+            for key in keys:
+                known.add(key)
 
     @contextmanager
     def learning(self, entries: int) -> Iterator[KeyFilter]:
-        """In the block, add all keys of a file that has about so many; what is put meanwhile is added here."""
-        self._learning = KeyFilter(2 * entries)
+        """For the block, a filter for all keys of a file that has about so many; what is put meanwhile is added here.
+
+        Once all that was there is added, too, `use` it.
+        """
+        learning = KeyFilter(2 * entries)
+        self._learning.append(learning)
         try:
-            yield self._learning
-            self._filter = self._learning
+            yield learning
         finally:
-            self._learning = None
+            self._learning.remove(learning)
+
+    def use(self, learnt: KeyFilter) -> None:
+        """Go by this one, which has every key of the file, from now on."""
+        self._filter = learnt
 
 
 def keys_after(store: Store, after: bytes, limit: int) -> list[bytes]:

@@ -10,7 +10,7 @@ import orjson
 from gateway.pipeline.glob import Glob
 from gateway.tiers.disk_purges import Purge
 from gateway.tiers.disk_rows import delete
-from gateway.tiers.disk_slices import in_slices
+from gateway.tiers.disk_slices import Chore, in_slices
 from gateway.tiers.disk_store import Store
 
 _PAGE = """SELECT CAST(key AS BLOB) FROM {table}
@@ -34,6 +34,7 @@ class Sweep:
 
     purge: Purge
     count: int = 0
+    _in_slices: Chore = field(init=False)
     _glob: Glob = field(init=False)
     _prefix: bytes = field(init=False)
     _after: bytes | None = None
@@ -41,6 +42,7 @@ class Sweep:
 
     def __post_init__(self) -> None:
         pattern = "*" if self.purge.selector.kind == "all" else self.purge.selector.value
+        self._in_slices = in_slices(self._slice)
         self._glob = Glob(pattern)
         self._prefix = b"" if self.purge.selector.kind == "tag" else pattern.partition("*")[0].encode()
 
@@ -49,7 +51,7 @@ class Sweep:
 
     def __call__(self, store: Store, limit: int) -> int:
         """The next keys, up to `limit`; 0 when there are no more."""
-        return in_slices(self._slice)(store, limit)
+        return self._in_slices(store, limit)
 
     def _slice(self, store: Store, limit: int) -> int:
         keys = [key for key in self._page(store, limit) if key.startswith(self._prefix)]

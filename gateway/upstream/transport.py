@@ -33,7 +33,7 @@ class _Body(httpx2.AsyncByteStream):
 
 
 class PoolTransport(httpx2.AsyncBaseTransport):
-    """Sends the requests of an `httpx2.AsyncClient`, over a pool of its own for each host; `open_pool` makes one.
+    """Sends the requests of httpx2, over a pool of its own for each host; `open_pool` makes one.
 
     The hosts of an upstream are those that its profile names, so there are few. Closing it closes every connection.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import trio
+import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -99,6 +100,7 @@ async def test_it_is_learnt_anew_when_too_many_have_come_and_gone(tmp_path: Path
     with known.learning(0) as learning:
         learning.add("old")
         known.add(["meanwhile"])
+        known.use(learning)
     assert not known.due
     assert known.may_have("old")
     assert known.may_have("meanwhile")
@@ -108,8 +110,35 @@ async def test_it_is_learnt_anew_when_too_many_have_come_and_gone(tmp_path: Path
         number += 1
     with known.learning(number) as learning:
         learning.add("new")
+        known.use(learning)
     assert not known.due
     assert not known.may_have("old")
+
+
+async def test_what_waits_to_be_written_while_the_keys_are_learnt(tmp_path: Path) -> None:
+    """It comes into the file after the last key was read, and is found."""
+    async with opened(tmp_path / "cache.db") as disk, trio.open_nursery() as nursery:
+        await disk.put({"there": entry()})
+        with disk._queue.writes_held_back():
+            nursery.start_soon(disk.put, {"held back": entry()})
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(disk.learn_keys)
+            await trio.sleep(0.05)
+        await disk.put({"later": entry()})
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        for key in ("there", "held back", "later"):
+            assert await disk.get(key) is not None
+        assert await asked(disk, "nothing") == []
+
+
+async def test_two_who_learn_at_once(tmp_path: Path) -> None:
+    """Neither takes from the other."""
+    async with opened(tmp_path / "cache.db") as disk:
+        await disk.put({f"k{number}": entry() for number in range(3000)})
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(disk.learn_keys)
+            nursery.start_soon(disk.learn_keys)
+        assert await asked(disk, "k0", "k2999", "nothing") == ["k0", "k2999"]
 
 
 async def test_after_a_kill(tmp_path: Path) -> None:

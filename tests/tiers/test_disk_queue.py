@@ -11,6 +11,7 @@ from gateway.pipeline.clock import Clock
 from gateway.pipeline.invalidation import Selector
 from gateway.profile.tiers import DiskTier as DiskSection
 from gateway.tiers.disk import open_disk
+from gateway.tiers.disk_batch import Job, Kind, parted
 from gateway.tiers.disk_queue import MAX_BYTES
 from tests.tiers.rig import entry
 
@@ -54,3 +55,10 @@ async def test_one_entry_that_is_larger_than_the_bound_is_written_when_nothing_e
         await disk.put({"large": entry(bytes(MAX_BYTES + 1))})
         assert await disk.get("large") is not None
         services.cancel_scope.cancel()
+
+
+def test_reads_come_after_the_changes_before_them() -> None:
+    """Also after those that are too large for one transaction."""
+    small, large = Job(Kind.READ, bool), Job(Kind.CHANGE, bool, weight=5_000_000)
+    batch = [small, large, Job(Kind.CHANGE, bool, weight=5_000_000), Job(Kind.READ, bool)]
+    assert [kind for kind, _ in parted(batch)] == [Kind.CHANGE, Kind.CHANGE, Kind.READ]

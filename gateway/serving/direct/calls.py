@@ -30,7 +30,7 @@ from gateway.tiers.memory import MemoryTier, Slot
 log = structlog.get_logger(__name__)
 
 _PARAMS = frozenset({"name", "arguments", "_meta"})
-_MOST = 16
+_MOST = 4
 """Callers whose keys of private answers are remembered with what they ask for."""
 
 HEADER = "x-mcp-header"

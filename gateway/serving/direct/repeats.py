@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from gateway.serving.direct.message import Message, parse
 
@@ -20,7 +20,7 @@ _OTHERS: dict[bytes, int | str] = {b"918273645": 918273645, b'"918273645"': "918
 """Ids that a request is read with again, to see that nothing else in it depends on its id."""
 
 _MOST = 2048
-_LONG = 1024
+_LONG = 512
 """Requests that are remembered, and bytes of one that is not: what is kept of clients is bounded."""
 
 
@@ -28,38 +28,43 @@ class Repeats(Generic[T]):
     """What was made of requests, by all of their bytes but the id, and by what else matters."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[bytes, object], T] = {}
+        self._known: dict[tuple[Rest, object], T] = {}
 
     def __len__(self) -> int:
         """How many requests are known."""
         return len(self._known)
 
-    def find(self, rest: bytes, about: object) -> T | None:
+    def find(self, rest: Rest, about: object) -> T | None:
         """What was kept of such a request."""
         return self._known.get((rest, about))
 
-    def keep(self, rest: bytes, about: object, body: bytes, message: Message, made: T) -> None:
+    def keep(self, rest: Rest, about: object, body: bytes, message: Message, made: T) -> None:
         """Keep what was made of `message`, which is `body`; not where that is long, or something hangs on its id."""
-        if len(rest) > _LONG or not _is_same_with_others(body, message):
+        if len(rest[1]) > _LONG or not _is_same_with_others(body, message):
             return
         if len(self._known) >= _MOST:
             self._known.clear()
         self._known[rest, about] = made
 
 
-def without_id(body: bytes) -> tuple[int | str, bytes] | None:
+Rest = tuple[Literal["first", "last"], bytes]
+"""Where the id was, and all other bytes."""
+
+
+def without_id(body: bytes) -> tuple[int | str, Rest] | None:
     """The id of a request and the rest of it; None where it is not where clients usually have it.
 
     Bodies with the same rest are read alike but for their ids, once one of them was seen to be read so (`keep`).
     """
     found = _FIRST.match(body)
+    rest: Rest
     if found is not None:
-        id_, rest = found[1], body[found.end() :]
+        id_, rest = found[1], ("first", body[found.end() :])
     else:
         found = _LAST.search(body, max(0, len(body) - _END))
         if found is None:
             return None
-        id_, rest = found[1], body[: found.start()]
+        id_, rest = found[1], ("last", body[: found.start()])
     return id_[1:-1].decode() if id_.startswith(b'"') else int(id_), rest
 
 

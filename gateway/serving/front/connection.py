@@ -69,8 +69,8 @@ class Connection:
         """What the task waits for."""
         self._at_once = False
         """Whether that is the beginning of a request: then the poller's turn may answer it."""
-        self._begun: Reply | Refusal | Waiting | None = None
-        """What the poller's turn has begun and the task has to end; the request is in the buffer."""
+        self._begun: tuple[Head, Waiting] | None = None
+        """What the poller's turn has begun and the task has to end, as it was begun; the request is in the buffer."""
         self._unsent: memoryview | None = None
         """What the poller's turn could not send of an answer."""
         self._failure: Exception | None = None
@@ -84,8 +84,11 @@ class Connection:
 
     async def serve(self) -> None:
         """Answer until the client goes, or is to be told so. Raises HandedOver, and OSError when the client is gone."""
-        if self._poller is not None:
-            self._poller.watch(self.sock, self.tell)
+        try:
+            if self._poller is not None:
+                self._poller.watch(self.sock, self.tell)
+        except OSError:
+            self._poller = None
         while not self.draining or not self.asked or self.has_more:
             head = await self._head()
             self.asked = True
@@ -99,32 +102,26 @@ class Connection:
             size = head.size + head.length
             if not await self._body(size):
                 return
-            begun, self._begun = self._begun, None
-            if begun is None:
-                begun = self._begin(head, bytes(memoryview(self._buffer)[head.size : size]))
-            if begun is not None and not isinstance(begun, Reply | Refusal):
-                self._enter(Phase.ANSWERING)
-                begun = await begun()
-            if begun is None:
+            reply = await self._reply(head, size)
+            if reply is None:
                 raise HandedOver(bytes(self._buffer))
             del self._buffer[:size]
             last = head.last or self._is_used_up(self._answered) or (self.draining and not self.has_more)
-            await self._write(self._handling.written(head, begun, last=last))
+            await self._write(self._handling.written(head, reply, last=last))
             if last:
                 await self._close_gently()
                 return
 
-    def tell(self) -> None:
-        """Something arrived: it is answered here, or the task is woken."""
+    def tell(self, ended: bool) -> None:
+        """Something arrived, the end of it where it has `ended`: it is answered here, or the task is woken."""
         if self._waiting is None:
             return  # it reads what there is when it comes to it
         try:
-            if self._at_once and not self.draining and self._answer_at_once():
+            if self._at_once and not self.draining and self._answer_at_once() and not ended:
                 return
         except BlockingIOError:
-            return
-        except OSError:
-            pass  # the task meets it as well
+            if not ended:
+                return
         except Exception as error:
             self._failure = error
         self._wake()
@@ -153,6 +150,15 @@ class Connection:
     def _is_used_up(self, answered: int) -> bool:
         return answered >= self._section.connections.max_requests
 
+    async def _reply(self, head: Head, size: int) -> Reply | Refusal | None:
+        """The answer to the request at the beginning of the buffer; None where another has to make it."""
+        begun, self._begun = self._begun, None
+        reply = begun[1] if begun is not None else self._begin(head, bytes(memoryview(self._buffer)[head.size : size]))
+        if reply is None or isinstance(reply, Reply | Refusal):
+            return reply
+        self._enter(Phase.ANSWERING)
+        return await reply()
+
     def _begin(self, head: Head, body: bytes) -> Reply | Refusal | Waiting | None:
         begun = self._handling.begin(head, body, self.peer)
         if begun is not None:
@@ -164,7 +170,7 @@ class Connection:
         data = self.sock.recv(self._most)
         buffer = self._buffer
         buffer += data
-        if not data or self._handles.handling is not self._handling:
+        if not data or len(data) >= self._most or self._handles.handling is not self._handling:
             return False
         whole = bytes(buffer) if len(buffer) > len(data) else data
         head = self._handling.heads.known(whole[: whole.find(b"\r\n\r\n") + 4])
@@ -182,17 +188,20 @@ class Connection:
             self._enter(Phase.BODY, anew=False)
             return True
         begun = self._begin(head, whole[head.size :])
+        if begun is None:
+            return False
         if not isinstance(begun, Reply | Refusal):
-            self._begun = begun
+            self._begun = head, begun
             return False
         buffer.clear()
         answer = self._handling.written(head, begun, last=False)
         sent = self._send(answer)
         self.asked = True
-        self._enter(Phase.IDLE)
         if sent < len(answer):
+            self._enter(Phase.WRITING)
             self._unsent = memoryview(answer)[sent:]
             return False
+        self._enter(Phase.IDLE)
         return True
 
     async def _head(self) -> Head | None:
@@ -201,6 +210,8 @@ class Connection:
         probe: Probe | None = None
         searched = 0
         while True:
+            if self._begun is not None:
+                return self._begun[0]
             buffer = self._buffer
             while buffer.startswith(b"\r\n"):  # some send one behind a body (RFC 9112, section 2.2)
                 del buffer[:2]

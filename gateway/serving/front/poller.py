@@ -19,30 +19,32 @@ _AT_ONCE = 64
 class Poller:
     """Tells each connection that it watches when there is something new to read; `run` is the service.
 
-    It tells once for what has arrived: whoever was told reads until nothing is left before it waits again.
+    It tells once for what has arrived: whoever was told reads until nothing is left before it waits again, and to the
+    end where that has come.
     """
 
     def __init__(self) -> None:
         """Raises OSError where the process may open no more files."""
         self._epoll = select.epoll()
-        self._told: dict[int, Callable[[], None]] = {}
+        self._told: dict[int, Callable[[bool], None]] = {}
 
     async def run(self) -> None:
         """Tell, until it is cancelled; then nothing can be watched any more."""
         try:
             while True:
                 await trio.lowlevel.wait_readable(self._epoll.fileno())
-                for descriptor, _ in self._epoll.poll(0, _AT_ONCE):
-                    tell = self._told.get(descriptor)
-                    if tell is not None:  # else it was closed by one before it
-                        tell()
+                for descriptor, events in self._epoll.poll(0, _AT_ONCE):
+                    self._told[descriptor](bool(events & ~select.EPOLLIN))
         finally:
             self._epoll.close()
 
-    def watch(self, sock: socket.socket, tell: Callable[[], None]) -> None:
-        """Call `tell`, which must neither wait nor raise, when there is more to read on `sock`, or it was closed."""
-        self._told[sock.fileno()] = tell
+    def watch(self, sock: socket.socket, tell: Callable[[bool], None]) -> None:
+        """Call `tell` when there is more to read on `sock`, with whether that is the last; it neither waits nor raises.
+
+        Raises OSError where the system takes no more.
+        """
         self._epoll.register(sock.fileno(), select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET)
+        self._told[sock.fileno()] = tell
 
     def leave(self, sock: socket.socket) -> None:
         """Watch `sock` no longer; before it is closed, since another one may have its number then."""

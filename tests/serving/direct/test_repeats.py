@@ -90,6 +90,17 @@ def test_ids_that_are_read_anew(body: bytes) -> None:
     assert found(kept(body), body) is None
 
 
+def test_the_beginning_of_one_and_the_end_of_another() -> None:
+    """What is no request at all is not taken for one of which it has all other bytes."""
+    for seen, other in (
+        (b'{"jsonrpc":"2.0","id":1,"method":"m"}', b'"method":"m"},"jsonrpc":"2.0","id":1}'),
+        (b'{"method":"m","jsonrpc":"2.0","id":1}', b'{"jsonrpc":"2.0","id":1,{"method":"m"'),
+    ):
+        assert found(kept(seen), seen) == 1
+        assert parse(other) is None
+        assert found(kept(seen), other) is None
+
+
 @given(bodies, ids)
 def test_whatever_counts_as_the_same_is_read_so(body: str, id_: int | str) -> None:
     """Of any bytes: with another id in its place, they are the same request with that id."""

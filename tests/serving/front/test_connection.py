@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -79,13 +80,13 @@ async def serving(folder: Path, poller: Poller | None) -> AsyncIterator[int]:
         stop.set()
 
 
-def body_of(name: str, id_: int = 1) -> bytes:
-    params = {"name": "doc", "arguments": {"name": name}}
+def body_of(name: str, id_: int = 1, pad: int = 0) -> bytes:
+    params = {"name": "doc", "arguments": {"name": name}, "_meta": {"pad": "x" * pad}}
     return json.dumps({"jsonrpc": "2.0", "id": id_, "method": "tools/call", "params": params}).encode()
 
 
-def request_of(name: str, id_: int = 1, path: str = "/mcp", more: str = "") -> bytes:
-    body = body_of(name, id_)
+def request_of(name: str, id_: int = 1, path: str = "/mcp", more: str = "", pad: int = 0) -> bytes:
+    body = body_of(name, id_, pad)
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAccept: */*\r\n{more}"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
@@ -193,6 +194,38 @@ async def test_an_answer_that_is_taken_slowly(port: int) -> None:
             await client.stream.send_all(request_of("a", number))
             assert await client.answer() == (number, "x" * SIZE)
             assert await client.answer() == (number, "a")
+
+
+@pytest.mark.parametrize("size", [9_990, 10_000, 10_010, 20_000, 30_000])
+async def test_as_large_as_one_read(port: int, size: int) -> None:
+    """Of about as many bytes as are read at once, or several times that, alone and with another behind it."""
+    plain = len(request_of("a", pad=1_000)) - 1_000
+    request = request_of("a", pad=size - plain)
+    assert abs(len(request) - size) <= 1
+    async with connected(port) as client:
+        for _ in range(3):
+            await client.stream.send_all(request)
+            assert await client.answer() == (1, "a")
+            await client.stream.send_all(request + request_of("b", 2))
+            assert await client.answer() == (1, "a")
+            assert await client.answer() == (2, "b")
+
+
+async def test_a_client_that_says_at_once_that_it_is_all(port: int) -> None:
+    """Its answer comes and then the end, after a whole request, after a part of one, and after nothing."""
+    for last, expected in ((request_of("a", 5), 1), (request_of("a", 5)[:-5], 0), (b"", 0)):
+        with socket.create_connection(("127.0.0.1", port)) as raw:
+            for number in range(2):
+                raw.sendall(request_of("a", number))
+                assert await trio.to_thread.run_sync(raw.recv, 100_000)
+            raw.sendall(last)
+            raw.shutdown(socket.SHUT_WR)  # no other task has had its turn in between
+            raw.settimeout(30)
+            received = b""
+            while more := await trio.to_thread.run_sync(raw.recv, 100_000):
+                received += more
+            assert received.count(b"HTTP/1.1 ") == expected
+            assert received.count(b'{"of":"a"}') == expected
 
 
 async def test_what_is_anothers(port: int) -> None:
