@@ -172,9 +172,8 @@ class DiskTier:
         if not self._known.due:
             return
         with self._known.learning(self._store.entries) as learning:
-            await self.do(
-                Kind.CHANGE, lambda _: None
-            )  # what was queued before, and is in no filter, is in the file now
+            # What was queued before is in no filter, but in the file by then.
+            await self.do(Kind.CHORE, lambda _: None)
             after = b""
             learning.add("")
             while keys := await self.do(Kind.READ, partial(keys_after, after=after, limit=_KEYS_AT_ONCE)):

@@ -113,7 +113,7 @@ async def test_who_may_ask(tmp_path: Path, items: Items) -> None:
         assert 'gateway_refusals_total{client="",reason="unknown_token"} 1.0' in metrics
         profile = (await gateway.http.get(gateway.admin + "/api/profile")).text
         assert "${credential:alice}" in profile
-    assert '"event": "request refused"' in gateway.stderr
+    assert '"event":"request refused"' in gateway.stderr
     for token in (*TOKENS.values(), "wrong-wrong"):
         assert token not in gateway.stderr + metrics + profile
 
