@@ -87,7 +87,7 @@ class Connection:
         try:
             if self._poller is not None:
                 self._poller.watch(self.sock, self.tell)
-        except OSError:
+        except OSError:  # the system watches no more: this one waits by itself
             self._poller = None
         while not self.draining or not self.asked or self.has_more:
             head = await self._head()
