@@ -78,7 +78,7 @@ async def test_requests_are_served_between_the_bits(tmp_path: Path) -> None:
 
             async def ask() -> None:
                 while disk.statistics().entries:
-                    await disk.get("nothing")
+                    await disk.get("k0")
                     counts.append(disk.statistics().entries)
 
             nursery.start_soon(ask)
