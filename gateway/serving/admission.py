@@ -103,16 +103,13 @@ class Admission:
         self._known[self._hash(_token(own_credential()))] = _Known(ANYONE, None, None, "")
         self._limit = server.rate_limit
         self._addresses = AddressBuckets(server.rate_limit, make=bucket) if server.rate_limit is not None else None
+        self.needed = self._authenticates or self._addresses is not None
+        """Whether there is anything to check."""
         self._proxies = Proxies(server.trusted_proxies) if server.trusted_proxies else None
         realm = f'Bearer realm="{_quotable(server.name)}"'
         self._no_token = _refusal("no_token", realm)
         self._unknown = _refusal("unknown_token", f'{realm}, error="invalid_token"')
         self._several = _refusal("several_tokens", f'{realm}, error="invalid_request"')
-
-    @property
-    def needed(self) -> bool:
-        """Whether there is anything to check; it does not change."""
-        return self._authenticates or self._addresses is not None
 
     def admits_by(self, profile: Profile) -> bool:
         """Whether it decides as one of `profile` would: then it can go on, with what its buckets have left."""

@@ -56,20 +56,20 @@ def without_id(body: bytes) -> tuple[int | str, Rest] | None:
 
     Bodies with the same rest are read alike but for their ids, once one of them was seen to be read so (`keep`).
     """
-    found = _FIRST.match(body)
-    rest: Rest
-    if found is not None:
-        id_, rest = found[1], ("first", body[found.end() :])
-    else:
-        found = _LAST.search(body, max(0, len(body) - _END))
-        if found is None:
-            return None
-        id_, rest = found[1], ("last", body[: found.start()])
+    found = _where(body)
+    if found is None:
+        return None
+    id_ = found[1]
+    rest: Rest = ("first", body[found.end() :]) if found.re is _FIRST else ("last", body[: found.start()])
     return id_[1:-1].decode() if id_.startswith(b'"') else int(id_), rest
 
 
+def _where(body: bytes) -> re.Match[bytes] | None:
+    return _FIRST.match(body) or _LAST.search(body, max(0, len(body) - _END))
+
+
 def _is_same_with_others(body: bytes, message: Message) -> bool:
-    found = _FIRST.match(body) or _LAST.search(body, max(0, len(body) - _END))
+    found = _where(body)
     if found is None:
         return False
     for written, id_ in _OTHERS.items():
