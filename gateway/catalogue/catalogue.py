@@ -97,8 +97,8 @@ class Catalogue:
         return self.listing("tools").definitions
 
     def offers(self, kind: str) -> bool:
-        """Whether there may ever be something of a kind: "tools", "resources" (and their templates) or "prompts"."""
-        return kind == "tools" or kind in self._kinds
+        """Whether there may ever be something of a kind: "tools", "resources" or their "templates", or "prompts"."""
+        return kind == "tools" or ("resources" if kind == "templates" else kind) in self._kinds
 
     def listing(self, kind: str) -> Listing:
         """What is listed of a kind: "tools", "resources", "templates" or "prompts"; what is declared comes first."""

@@ -12,16 +12,9 @@ from pydantic import ValidationError
 
 from gateway.catalogue.catalogue import Catalogue
 from gateway.errors import ToolError
+from gateway.serving.direct.introduction import LISTS
 
 log = structlog.get_logger(__name__)
-
-LISTS = {
-    "tools/list": ("tools", "tools"),
-    "resources/list": ("resources", "resources"),
-    "resources/templates/list": ("templates", "resourceTemplates"),
-    "prompts/list": ("prompts", "prompts"),
-}
-"""By method: the kind as the catalogue calls it, and the key of the result."""
 
 
 class Listings:

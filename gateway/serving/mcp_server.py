@@ -20,8 +20,9 @@ from gateway.catalogue.federated import Asking
 from gateway.errors import GatewayError
 from gateway.serving.admission import ANYONE, CLIENT, caller_of
 from gateway.serving.channel import ClientChannel
-from gateway.serving.failures import error_data
-from gateway.serving.listings import LISTS, Listings
+from gateway.serving.direct.introduction import LISTS
+from gateway.serving.failures import failure_of
+from gateway.serving.listings import Listings
 from gateway.serving.notify import Notifier
 from gateway.serving.remembered import remembered_of
 from gateway.serving.spans import RequestSpans
@@ -50,7 +51,7 @@ def build_server(gateway: Gateway, notifier: Notifier, *, remembers: bool) -> Ga
         server.told = _told(gateway)
     add = server.add_request_handler
     for method, (kind, _) in LISTS.items():
-        if catalogue.offers("resources" if kind == "templates" else kind):
+        if catalogue.offers(kind):
             add(method, types.PaginatedRequestParams, handlers.lists)
     add("tools/call", types.CallToolRequestParams, handlers.call_tool)
     if catalogue.offers("resources"):
@@ -193,7 +194,7 @@ class _Translated:
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         if isinstance(error, GatewayError):
-            raise MCPError.from_error_data(error_data(error)) from error
+            raise MCPError(**failure_of(error).members) from error
 
 
 def _caller(request: Request | None) -> str:

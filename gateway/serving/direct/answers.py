@@ -27,10 +27,10 @@ class Answers:
     """Answers what it fully recognises."""
 
     def __init__(self, gateway: Gateway, ask: Ask | None = None) -> None:
-        """With `ask` they are for HTTP, where what a server says of itself is asked of the SDK once."""
-        metas = Metas()
-        self._calls = Calls(gateway, Wire(gateway.profile.server, escaping=ask is not None), metas)
-        self._constants = Constants(gateway, metas, ask) if ask is not None else None
+        """With `ask`, which asks the SDK, they are for HTTP, where they say what the server is, too."""
+        metas, wire = Metas(), Wire(gateway.profile.server, escaping=ask is not None)
+        self._calls = Calls(gateway, wire, metas)
+        self._constants = Constants(gateway, wire, metas, ask) if ask is not None else None
         self._repeats: Repeats[Asked] = Repeats()
 
     def recognise(self, body: bytes, envelope: Envelope) -> Recognised | None:

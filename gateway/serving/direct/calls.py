@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from time import perf_counter
 from typing import Any
 
-import mcp_types as types
 import orjson
 import structlog
-from mcp.shared.inbound import ERROR_CODE_HTTP_STATUS
 
 from gateway.assembly import Gateway
 from gateway.catalogue.documents import Reading
@@ -23,7 +21,8 @@ from gateway.serving.direct.forms import Form, form_of
 from gateway.serving.direct.message import Message
 from gateway.serving.direct.metas import Metas
 from gateway.serving.direct.wire import Wire
-from gateway.serving.failures import error_data
+from gateway.serving.failures import INTERNAL, Failure, failure_of
+from gateway.serving.protocol import HTTP_STATUS
 from gateway.telemetry.tracing import span, tracing, within_context_of
 from gateway.tiers.memory import MemoryTier, Slot
 
@@ -159,16 +158,15 @@ class Calls:
                 ending.tier = result.answer.tier if result.answer is not None else ""
             body = self._wire.called(id_, orjson.loads(result.payload), modern=modern)
         except GatewayError as error:
-            return self._failed(id_, error_data(error), modern=modern)
+            return self._failed(id_, failure_of(error), modern=modern)
         except Exception:  # as the SDK's: what is wrong inside is for the log, not for the client
             log.exception("a call failed", tool=tool.name)
-            failure = types.ErrorData(code=types.INTERNAL_ERROR, message="Internal server error")
-            return self._failed(id_, failure, modern=modern)
+            return self._failed(id_, INTERNAL, modern=modern)
         return Reply((body,), len(body))
 
-    def _failed(self, id_: int | str, failure: types.ErrorData, *, modern: bool) -> Reply:
+    def _failed(self, id_: int | str, failure: Failure, *, modern: bool) -> Reply:
         body = self._wire.failed(id_, failure, modern=modern)
-        return Reply((body,), len(body), ERROR_CODE_HTTP_STATUS.get(failure.code, 200) if modern else 200)
+        return Reply((body,), len(body), HTTP_STATUS.get(failure.code, 200) if modern else 200)
 
     def _key(self, asked: Asked, caller: str) -> str | None:
         """The key of the whole answer, or of its first part; None for arguments that are refused or ask for another."""

@@ -59,7 +59,7 @@ def form_of(
 ) -> Form:
     """The form of the answer `payload`, which is what `entry` holds or a part of it, with the cursor of the next one.
 
-    Raises ValidationError for a result that the revision can't express.
+    Raises ValueError for what is no result of a declared tool.
     """
     lasting = fresh_until == float("inf")
     about: dict[str, Any] = {

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from mcp_types import CLIENT_CAPABILITIES_META_KEY, CLIENT_INFO_META_KEY, LOG_LEVEL_META_KEY, PROTOCOL_VERSION_META_KEY
-from mcp_types.methods import validate_client_request
-from mcp_types.version import LATEST_MODERN_VERSION
-from pydantic import ValidationError
 
-_CHECKED = (PROTOCOL_VERSION_META_KEY, CLIENT_CAPABILITIES_META_KEY, CLIENT_INFO_META_KEY, LOG_LEVEL_META_KEY)
+from gateway.serving.direct.clients import are_capabilities, is_client_info, is_log_level
+from gateway.serving.protocol import CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, MODERN_VERSION, PROTOCOL_VERSION
+
+_CHECKED = (PROTOCOL_VERSION, CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL)
 """The keys that the protocol says something about, beside `progressToken`, which differs from request to request."""
 
 _MOST = 1024
@@ -32,9 +31,9 @@ class Metas:
         if type(token) not in (int, str):
             return False
         if not modern:
-            return PROTOCOL_VERSION_META_KEY not in meta
+            return PROTOCOL_VERSION not in meta
         checked = {key: meta[key] for key in _CHECKED if key in meta}
-        if checked.get(PROTOCOL_VERSION_META_KEY) != LATEST_MODERN_VERSION:
+        if checked.get(PROTOCOL_VERSION) != MODERN_VERSION:
             return False
         key = orjson.dumps(checked)
         known = self._known.get(key)
@@ -48,8 +47,8 @@ class Metas:
 
 
 def _valid(meta: Mapping[str, Any]) -> bool:
-    try:
-        validate_client_request("tools/list", LATEST_MODERN_VERSION, {"_meta": meta})
-    except ValidationError:
-        return False
-    return True
+    return (
+        are_capabilities(meta.get(CLIENT_CAPABILITIES))
+        and (CLIENT_INFO not in meta or is_client_info(meta[CLIENT_INFO]))
+        and (LOG_LEVEL not in meta or is_log_level(meta[LOG_LEVEL]))
+    )

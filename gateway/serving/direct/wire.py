@@ -1,4 +1,4 @@
-"""Results as the bytes of a whole JSON-RPC answer, by the same steps as the SDK takes: its models and its writers."""
+"""Results as the bytes of a whole JSON-RPC answer: those that the SDK writes, whose models sort members by name."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import mcp_types as types
-from mcp_types.methods import serialize_server_result
-from mcp_types.version import LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION
+import orjson
 
 from gateway import __version__
 from gateway.profile.serving import Server
 from gateway.serving.direct.message import id_bytes
+from gateway.serving.failures import Failure
+from gateway.serving.protocol import SERVER_INFO
 
-SERVER_INFO = types.SERVER_INFO_META_KEY
+_CALLED = ("_meta", "content", "isError", "structuredContent")
 
 
 class Wire:
@@ -22,29 +22,39 @@ class Wire:
 
     def __init__(self, section: Server, *, escaping: bool) -> None:
         self._escaping = escaping
-        about = types.Implementation(name=section.name, version=__version__, title=section.title or None)
-        self._about = about.model_dump(by_alias=True, mode="json", exclude_none=True)
+        about = {"name": section.name, "title": section.title, "version": __version__}
+        self.about = {key: value for key, value in about.items() if value}
+        """The server, as it is introduced (Implementation)."""
 
     def called(self, id_: int | str, result: Mapping[str, Any], *, modern: bool) -> bytes:
-        """The answer to tools/call. Raises ValidationError for a result that the revision can't express."""
-        complete = {"resultType": "complete", **result}
-        if not modern:
-            shaped = serialize_server_result("tools/call", LATEST_HANDSHAKE_VERSION, complete)
-            return self._written(types.JSONRPCResponse(jsonrpc="2.0", id=id_, result=shaped), modern=modern)
-        shaped = serialize_server_result("tools/call", LATEST_MODERN_VERSION, complete)
-        shaped["_meta"] = {**(shaped.get("_meta") or {}), SERVER_INFO: self._about}
-        return self._written(types.JSONRPCResponse(jsonrpc="2.0", id=id_, result=shaped), modern=modern)
+        """The answer to tools/call of a declared tool; raises ValueError for a result that is none of such a tool."""
+        unknown = result.keys() - set(_CALLED)
+        if unknown:
+            raise ValueError(f"no member of a declared tool's result: {', '.join(sorted(unknown))}")
+        members = {key: result[key] for key in _CALLED if key in result}
+        members["content"] = [{"text": part["text"], "type": "text"} for part in members["content"]]
+        if modern:
+            structured = members.pop("structuredContent", None)
+            members["resultType"] = "complete"
+            if structured is not None:
+                members["structuredContent"] = structured
+        return self.answered(id_, members, modern=modern)
 
-    def failed(self, id_: int | str, error: types.ErrorData, *, modern: bool) -> bytes:
+    def answered(self, id_: int | str, result: Mapping[str, Any], *, modern: bool) -> bytes:
+        """The answer with this result, whose members are in order; in the modern era it names the server, too."""
+        if modern:
+            result = {**result, "_meta": {**result.get("_meta", {}), SERVER_INFO: self.about}}
+        return self._written({"jsonrpc": "2.0", "id": id_, "result": result}, modern=modern)
+
+    def failed(self, id_: int | str, failure: Failure, *, modern: bool) -> bytes:
         """The answer to a request that came to nothing."""
-        return self._written(types.JSONRPCError(jsonrpc="2.0", id=id_, error=error), modern=modern)
+        return self._written({"jsonrpc": "2.0", "id": id_, "error": failure.members}, modern=modern)
 
     def id_bytes(self, id_: int | str, *, modern: bool) -> bytes:
         """An id as it stands in an answer."""
         return id_bytes(id_, ascii_only=modern and self._escaping)
 
-    def _written(self, answer: types.JSONRPCResponse | types.JSONRPCError, *, modern: bool) -> bytes:
-        if not (modern and self._escaping):
-            return answer.model_dump_json(by_alias=True, exclude_unset=True).encode()
-        members = answer.model_dump(mode="json", by_alias=True, exclude_none=True)
-        return json.dumps(members, separators=(",", ":")).encode()
+    def _written(self, answer: Mapping[str, Any], *, modern: bool) -> bytes:
+        if modern and self._escaping:
+            return json.dumps(answer, separators=(",", ":")).encode()
+        return orjson.dumps(answer)

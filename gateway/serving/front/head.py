@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import httptools
-from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_MODERN_VERSION
 
 from gateway.profile.serving import Server
 from gateway.serving.admission import ANYONE, Client, caller_of
 from gateway.serving.direct.envelope import Envelope
 from gateway.serving.direct.packing import Coding
+from gateway.serving.protocol import HANDSHAKE_VERSIONS, MODERN_VERSION
 from gateway.telemetry.tracing import tracing
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -134,8 +134,8 @@ class Heads:
         """What MCP's headers say; None where the SDK has to look."""
         said = found.get(b"mcp-protocol-version")
         version = None if said is None else said.decode("latin-1")
-        modern = version == LATEST_MODERN_VERSION
-        if not (modern or version is None or version in HANDSHAKE_PROTOCOL_VERSIONS):
+        modern = version == MODERN_VERSION
+        if not (modern or version is None or version in HANDSHAKE_VERSIONS):
             return None
         if not modern and (self._streams or self._sessions):  # who has which session, and until when, the SDK knows
             return None

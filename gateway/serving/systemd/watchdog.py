@@ -5,10 +5,10 @@ from __future__ import annotations
 import httpx2
 import structlog
 import trio
-from mcp_types.version import LATEST_MODERN_VERSION
 
 from gateway import __version__
 from gateway.serving.admission import own_credential
+from gateway.serving.protocol import CLIENT_CAPABILITIES, CLIENT_INFO, MODERN_VERSION, PROTOCOL_VERSION
 from gateway.serving.systemd.supervisor import Supervisor
 
 log = structlog.get_logger(__name__)
@@ -19,16 +19,16 @@ _QUESTION = {
     "method": "server/discover",
     "params": {
         "_meta": {
-            "io.modelcontextprotocol/protocolVersion": LATEST_MODERN_VERSION,
-            "io.modelcontextprotocol/clientInfo": {"name": "gateway-watchdog", "version": __version__},
-            "io.modelcontextprotocol/clientCapabilities": {},
+            PROTOCOL_VERSION: MODERN_VERSION,
+            CLIENT_INFO: {"name": "gateway-watchdog", "version": __version__},
+            CLIENT_CAPABILITIES: {},
         }
     },
 }
 _HEADERS = {
     "Host": "localhost",  # which is always answered, wherever it listens
     "Accept": "application/json, text/event-stream",
-    "MCP-Protocol-Version": LATEST_MODERN_VERSION,
+    "MCP-Protocol-Version": MODERN_VERSION,
     "Mcp-Method": "server/discover",
     "Authorization": own_credential().decode(),
 }

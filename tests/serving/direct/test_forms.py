@@ -12,7 +12,8 @@ from gateway.catalogue.result import PROVENANCE, Form
 from gateway.pipeline.model import Entry
 from gateway.profile.serving import Server
 from gateway.serving.direct.forms import form_of
-from gateway.serving.direct.wire import SERVER_INFO, Wire
+from gateway.serving.direct.wire import Wire
+from gateway.serving.protocol import SERVER_INFO
 
 WIRE = Wire(Server(title="é"), escaping=True)
 
