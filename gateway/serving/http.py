@@ -195,7 +195,7 @@ class HttpServing:
             mcp = cast("ASGIFramework", AdmissionCheck(mcp, admission))
         checked = HostCheck(mcp, listening.mcp_addresses, section.allowed_hosts, section.allowed_origins)
         heads = Heads(section, lambda headers: checked.refusal(headers) is None)
-        answers = Answers(gateway, AskSdk(endpoint.asgi_app, section.path))
+        answers = Answers(gateway, AskSdk(endpoint, section.path))
         site = build_site(gateway, self._stop, self._reloader, self._more(gateway))
         admin_site = admin_check(site, listening.admin_addresses, profile.admin)
         handling = Handling(section, heads, admission, answers)

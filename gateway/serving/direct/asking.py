@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import trio
-from starlette.types import ASGIApp
 
 from gateway.serving.direct.envelope import Envelope
+
+App = Callable[..., Awaitable[None]]
+"""An application of ASGI 3."""
 
 _HEADERS = [(b"content-type", b"application/json"), (b"accept", b"application/json, text/event-stream")]
 
@@ -16,7 +18,7 @@ _HEADERS = [(b"content-type", b"application/json"), (b"accept", b"application/js
 class AskSdk:
     """Asks an ASGI application, as a client over HTTP would."""
 
-    def __init__(self, app: ASGIApp, path: str) -> None:
+    def __init__(self, app: App, path: str) -> None:
         self._app = app
         self._path = path
 

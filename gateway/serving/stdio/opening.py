@@ -16,7 +16,7 @@ from gateway.serving.stdio.early import Early
 from gateway.serving.stdio.greeting import Greeting
 from gateway.serving.stdio.lines import Lines
 
-_REST = ("gateway.telemetry.logs", "gateway.assembly", "gateway.serving.stdio.serving")
+_REST = ("gateway.telemetry.logs", "gateway.assembly", "gateway.serving.sdk.stdio")
 """What takes a second to import."""
 
 
@@ -51,7 +51,7 @@ async def open_and_serve(
 async def _serve(loaded: Loaded, reread: Callable[[], Loaded], desk: Desk, output: Output, stop: trio.Event) -> None:
     from gateway.assembly.running import open_running
     from gateway.serving.reloading import Reloader
-    from gateway.serving.stdio.serving import serve_stdio
+    from gateway.serving.sdk.stdio import serve_stdio
     from gateway.telemetry.logs import set_up_logging
 
     set_up_logging(loaded.profile.logging.level, loaded.profile.logging.format)

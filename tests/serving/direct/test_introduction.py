@@ -113,7 +113,7 @@ async def served(folder: Path, text: str) -> AsyncIterator[tuple[Gateway, Asking
     async with gateway_of(folder, text) as gateway, trio.open_nursery() as nursery:
         endpoint = Endpoint(gateway, trio.Event())
         await nursery.start(endpoint.run)
-        yield gateway, Asking(AskSdk(endpoint.asgi_app, "/mcp"))
+        yield gateway, Asking(AskSdk(endpoint, "/mcp"))
         endpoint.end()
 
 

@@ -12,7 +12,7 @@ import trio
 
 from gateway.catalogue.federated import Asking
 from gateway.errors import UpstreamError
-from gateway.serving.listings import Listings
+from gateway.serving.sdk.listings import Listings
 from gateway.upstream.mcp.model import Answers, UpstreamRefused
 from tests.fakes.mcp_modern import NEEDS, ModernServer
 from tests.fakes.mcp_rig import FakeChannel, content, gateway_of, names, tool, until_listed

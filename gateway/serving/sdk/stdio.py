@@ -10,11 +10,11 @@ import trio
 from mcp.server.stdio import stdio_server
 
 from gateway.serving.direct.answers import Answers
-from gateway.serving.mcp_server import build_server
-from gateway.serving.notify import Notifier
+from gateway.serving.sdk.notify import Notifier
+from gateway.serving.sdk.server import build_server
+from gateway.serving.sdk.under_way import UnderWay
 from gateway.serving.stdio.descriptors import Output
 from gateway.serving.stdio.desk import Desk
-from gateway.serving.stdio.under_way import UnderWay
 
 if TYPE_CHECKING:
     import anyio

@@ -24,7 +24,7 @@ from mcp.server.subscriptions import (
 from mcp.shared.exceptions import MCPError
 
 from gateway.catalogue.catalogue import Catalogue
-from gateway.serving.remembered import Clients, Remembered, remembered_of
+from gateway.serving.sdk.remembered import Clients, Remembered, remembered_of
 from gateway.watch.changes import Changes
 
 log = structlog.get_logger(__name__)

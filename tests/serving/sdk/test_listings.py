@@ -8,7 +8,7 @@ import structlog
 import trio
 
 from gateway.errors import ToolError
-from gateway.serving.listings import Listings
+from gateway.serving.sdk.listings import Listings
 from tests.fakes.mcp_modern import ModernServer
 from tests.fakes.mcp_rig import gateway_of, tool
 

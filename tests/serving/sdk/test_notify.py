@@ -14,7 +14,7 @@ from mcp.server.lowlevel import Server
 from mcp.server.session import ServerSession
 from mcp.shared.exceptions import MCPError
 
-from gateway.serving.notify import Notifier
+from gateway.serving.sdk.notify import Notifier
 from gateway.watch.changes import Changes
 from tests.catalogue.rig import open_rig
 

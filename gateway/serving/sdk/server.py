@@ -19,13 +19,13 @@ from gateway.assembly import Gateway
 from gateway.catalogue.federated import Asking
 from gateway.errors import GatewayError
 from gateway.serving.admission import ANYONE, CLIENT, caller_of
-from gateway.serving.channel import ClientChannel
 from gateway.serving.direct.introduction import LISTS
 from gateway.serving.failures import failure_of
-from gateway.serving.listings import Listings
-from gateway.serving.notify import Notifier
-from gateway.serving.remembered import remembered_of
-from gateway.serving.spans import RequestSpans
+from gateway.serving.sdk.channel import ClientChannel
+from gateway.serving.sdk.listings import Listings
+from gateway.serving.sdk.notify import Notifier
+from gateway.serving.sdk.remembered import remembered_of
+from gateway.serving.sdk.spans import RequestSpans
 
 Context = ServerRequestContext[Any, Any]
 
@@ -64,13 +64,6 @@ def build_server(gateway: Gateway, notifier: Notifier, *, remembers: bool) -> Ga
         add("logging/setLevel", types.SetLevelRequestParams, handlers.set_log_level)
     server.use(gateway)
     return server
-
-
-def identity_of(gateway: Gateway) -> tuple[object, ...]:
-    """What a server has told its clients of itself: one that was built can go on as long as this is the same."""
-    section, catalogue = gateway.profile.server, gateway.catalogue
-    offered = (catalogue.offers("resources"), catalogue.offers("prompts"), catalogue.completes)
-    return section.name, section.title, section.instructions, offered, bool(catalogue.federation.servers)
 
 
 class GatewayServer(Server[Any]):
