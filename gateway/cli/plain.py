@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import ModuleType
+from typing import cast
 
 from gateway.profile.search import DEFAULT_PROFILE
 
@@ -12,19 +15,9 @@ _VARIABLE = "GATEWAY_PROFILE"
 
 def plain_command(arguments: Sequence[str], environ: Mapping[str, str]) -> Callable[[], int] | None:
     """What to call for a `stdio` or a `serve` that is spelled plainly; None for anything else."""
-    command = arguments[0] if arguments else ""
+    command = _COMMANDS.get(arguments[0]) if arguments else None
     options = plain_options(arguments[1:], environ)
-    if options is None:
-        return None
-    if command == "stdio":
-        from gateway.cli.agent import serve_agent
-
-        return partial(serve_agent, *options)
-    if command == "serve":
-        from gateway.cli.serving import serve_clients
-
-        return partial(serve_clients, *options)
-    return None
+    return None if command is None or options is None else partial(command, *options)
 
 
 def plain_options(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[str, list[str]] | None:
@@ -45,3 +38,25 @@ def plain_options(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple
         else:
             return None
     return name, overrides
+
+
+def _stdio(name: str, overrides: Sequence[str]) -> int:
+    _do_without_rich()
+    from gateway.cli.agent import serve_agent
+
+    return serve_agent(name, overrides)
+
+
+def _serve(name: str, overrides: Sequence[str]) -> int:
+    _do_without_rich()
+    from gateway.cli.serving import serve_clients
+
+    return serve_clients(name, overrides)
+
+
+def _do_without_rich() -> None:
+    """Libraries import it where it is there, structlog above all, for output that no process that serves has."""
+    sys.modules.setdefault("rich", cast("ModuleType", None))
+
+
+_COMMANDS = {"stdio": _stdio, "serve": _serve}

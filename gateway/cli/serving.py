@@ -24,14 +24,14 @@ from gateway.profile.workers import for_worker
 if TYPE_CHECKING:
     from gateway.serving.systemd.passed import Passed
     from gateway.serving.systemd.supervisor import Supervisor
-    from gateway.serving.workers.worker import Place
+    from gateway.serving.workers.place import Place
 
 
 def serve_clients(name: str, overrides: Sequence[str]) -> int:
     """Serve MCP over HTTP, and the admin site, until SIGTERM or SIGINT; SIGHUP reloads the profile."""
     from gateway.serving.systemd.passed import close_all, take_passed
     from gateway.serving.systemd.supervisor import Supervisor
-    from gateway.serving.workers.worker import place_of
+    from gateway.serving.workers.place import place_of
     from gateway.telemetry.logs import set_up_logging
 
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # until there is who heeds it: it would end the process
@@ -63,7 +63,7 @@ def _safe_path() -> list[str]:
 
 async def _serve(loaded: Loaded, reread: Callable[[], Loaded], supervisor: Supervisor, passed: Sequence[Passed]) -> int:
     """Serve in this process."""
-    # Imported here: the SDK takes a second to import, and faults of the profile need not wait for it.
+    # Imported here: this takes a while, and faults of the profile need not wait for it.
     from gateway.assembly.running import open_running
     from gateway.serving.http import HttpServing
     from gateway.serving.listening import listen
@@ -95,7 +95,9 @@ async def _work(loaded: Loaded, place: Place) -> int:
     from gateway.serving.listening import listen
     from gateway.serving.reloading import Reloader
     from gateway.serving.systemd.passed import close_all
-    from gateway.serving.workers.worker import Siblings, client_of, hub_path, own_routes
+    from gateway.serving.workers.place import hub_path
+    from gateway.serving.workers.routes import own_routes
+    from gateway.serving.workers.worker import Siblings, client_of
 
     structlog.contextvars.bind_contextvars(worker=place.number)
     take_own_credential(place.credential.encode())

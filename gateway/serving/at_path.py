@@ -8,6 +8,7 @@ import trio
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 
 from gateway.serving.hosts import answer
+from gateway.serving.lifespan import lifespan
 
 
 def at_path(path: str, app: ASGIFramework, *, streams: bool) -> ASGIFramework:
@@ -24,7 +25,7 @@ def at_path(path: str, app: ASGIFramework, *, streams: bool) -> ASGIFramework:
             case "http":
                 await answer(send, 404, f"Not found; MCP is served at {path}\n".encode())
             case "lifespan":
-                await _lifespan(receive, send)
+                await lifespan(receive, send)
             case "websocket":
                 await send({"type": "websocket.close", "code": 1000, "reason": "no websockets here"})
 
@@ -50,13 +51,3 @@ def _to_the_end(send: ASGISendCallable) -> ASGISendCallable:
             await send(event)
 
     return sending
-
-
-async def _lifespan(receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-    while True:
-        match (await receive())["type"]:
-            case "lifespan.startup":
-                await send({"type": "lifespan.startup.complete"})
-            case "lifespan.shutdown":
-                await send({"type": "lifespan.shutdown.complete"})
-                return

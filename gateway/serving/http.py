@@ -6,12 +6,11 @@ import select
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import trio
 from hypercorn.config import Config
 from hypercorn.typing import ASGIFramework
-from quart import Blueprint
 
 from gateway.assembly import Gateway
 from gateway.assembly.running import Commit, Running
@@ -20,7 +19,6 @@ from gateway.profile.profile import Profile
 from gateway.profile.serving import Server
 from gateway.profile.upstreams.policies import Politeness
 from gateway.profile.upstreams.search import SearchUpstream
-from gateway.serving.admin.site import build_site
 from gateway.serving.admission import Admission
 from gateway.serving.admission_check import AdmissionCheck
 from gateway.serving.at_path import at_path
@@ -35,10 +33,15 @@ from gateway.serving.front.poller import Poller
 from gateway.serving.hosts import HostCheck, admin_check
 from gateway.serving.hypercorn_site import HypercornSite, quiet_config
 from gateway.serving.listening import Listening, listen
+from gateway.serving.on_demand import OnDemand
+from gateway.serving.probes import Probes, Standing
 from gateway.serving.reloading import Reloader
 from gateway.serving.switch import Switch
 from gateway.serving.systemd.passed import Passed
 from gateway.serving.systemd.supervising import status_of
+
+if TYPE_CHECKING:
+    from quart import Blueprint
 
 _REFUSED_LINGERS = 5.0
 """Seconds after which hypercorn closes a connection on which nothing is asked."""
@@ -196,11 +199,22 @@ class HttpServing:
         checked = HostCheck(mcp, listening.mcp_addresses, section.allowed_hosts, section.allowed_origins)
         heads = Heads(section, lambda headers: checked.refusal(headers) is None)
         answers = Answers(gateway, AskSdk(endpoint, section.path))
-        site = build_site(gateway, self._stop, self._reloader, self._more(gateway))
-        admin_site = admin_check(site, listening.admin_addresses, profile.admin)
+        site = Probes(cast("ASGIFramework", OnDemand(partial(self._site, gateway))), partial(self._standing, gateway))
+        admin_site = admin_check(cast("ASGIFramework", site), listening.admin_addresses, profile.admin)
         handling = Handling(section, heads, admission, answers)
         app, admin = cast("ASGIFramework", checked), cast("ASGIFramework", admin_site)
         return _Stage(endpoint, admission, handling, app, admin, _config(profile))
+
+    def _standing(self, gateway: Gateway) -> Standing:
+        status: Literal["ready", "warming", "draining"] = "ready" if gateway.ready else "warming"
+        if self._stop.is_set():
+            status = "draining"
+        return Standing(status, len(gateway.catalogue.definitions), list(gateway.tiers))
+
+    def _site(self, gateway: Gateway) -> ASGIFramework:
+        from gateway.serving.admin.site import build_site  # which takes a while to import
+
+        return build_site(gateway, self._stop, self._reloader, self._more(gateway))
 
 
 def _config(profile: Profile) -> Config:

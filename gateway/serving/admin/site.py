@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal, cast
+from collections.abc import Iterable
+from typing import cast
 
 import trio
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
@@ -40,10 +39,6 @@ def build_site(
     def ready() -> bool:
         return gateway.ready and not stop.is_set()
 
-    def standing() -> Standing:
-        tools, tiers = len(gateway.catalogue.definitions), list(gateway.tiers)
-        return Standing("draining" if stop.is_set() else "ready" if gateway.ready else "warming", tools, tiers)
-
     routes = [
         cache_routes(gateway),
         metrics_routes(gateway.watching, reloader),
@@ -56,20 +51,11 @@ def build_site(
         profile_routes(gateway.watching.profiler, stop),
         page_routes(),
     ]
-    return site_of([*routes, *more], standing)
+    return site_of([*routes, *more])
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What /readyz says."""
-
-    status: Literal["ready", "warming", "draining"]
-    tools: int
-    tiers: Sequence[str]
-
-
-def site_of(routes: Iterable[Blueprint], standing: Callable[[], Standing]) -> ASGIFramework:
-    """A site of these routes, with health and readiness."""
+def site_of(routes: Iterable[Blueprint]) -> ASGIFramework:
+    """A site of these routes."""
     site = QuartTrio("gateway.serving.admin")
     site.request_class = AdminRequest
     site.config["RESPONSE_TIMEOUT"] = None  # Quart's minute cuts off an answer that is still made: warming, an export
@@ -94,18 +80,6 @@ def site_of(routes: Iterable[Blueprint], standing: Callable[[], Standing]) -> AS
     @site.errorhandler(HTTPException)
     async def unservable(error: HTTPException) -> tuple[dict[str, str], int]:
         return {"error": error.description or error.name}, error.code or 500
-
-    @site.get("/healthz")
-    async def health() -> dict[str, object]:
-        """The process lives and its event loop turns."""
-        return {"status": "ok", "version": __version__}
-
-    @site.get("/readyz")
-    async def readiness() -> tuple[dict[str, object], int]:
-        """Whether new requests are welcome: 200 while they are, 503 while the gateway warms up or drains."""
-        now = standing()
-        about: dict[str, object] = {"status": now.status, "tools": now.tools, "tiers": list(now.tiers)}
-        return about, 200 if now.status == "ready" else 503
 
     return _sending_whole(reading_steadily(cast("ASGIFramework", site)))
 

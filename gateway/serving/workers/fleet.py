@@ -21,7 +21,8 @@ from gateway.pipeline.invalidation import Selector
 from gateway.profile.loader import Loaded
 from gateway.serving.admission import own_credential
 from gateway.serving.workers.numbers import Numbers, added, read
-from gateway.serving.workers.worker import VARIABLE, Place, client_of, purge_of, worker_path
+from gateway.serving.workers.place import VARIABLE, Place, worker_path
+from gateway.serving.workers.worker import client_of, purge_of
 
 log = structlog.get_logger(__name__)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from functools import partial
 from typing import Any
 
 import trio
@@ -24,7 +23,8 @@ from gateway.serving.admin.overview import overview_routes
 from gateway.serving.admin.pages import page_routes
 from gateway.serving.admin.reload import reload_routes
 from gateway.serving.admin.seen import Seen
-from gateway.serving.admin.site import Standing, site_of
+from gateway.serving.admin.site import site_of
+from gateway.serving.probes import Standing
 from gateway.serving.reloading import Reloader
 from gateway.serving.workers.cache import cache_routes, passed_on
 from gateway.serving.workers.fleet import Fleet
@@ -69,7 +69,7 @@ def fleet_site(fleet: Fleet, seen: Seen, stop: trio.Event, reloader: Reloader) -
         diagnosis_routes(seen),
         page_routes(),
     ]
-    return site_of(routes, partial(standing_of, fleet, stop))
+    return site_of(routes)
 
 
 def standing_of(fleet: Fleet, stop: trio.Event) -> Standing:

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import trio
@@ -19,6 +20,7 @@ from gateway.profile.serving import Server
 from gateway.serving.hosts import admin_check
 from gateway.serving.hypercorn_site import HypercornSite, quiet_config, wait_any
 from gateway.serving.listening import Listening
+from gateway.serving.probes import Probes
 from gateway.serving.reloading import Reloader
 from gateway.serving.sockets import bind_paths
 from gateway.serving.switch import Switch
@@ -26,8 +28,8 @@ from gateway.serving.systemd.supervising import status_of
 from gateway.serving.workers.fleet import Fleet
 from gateway.serving.workers.gauges import FleetGauges
 from gateway.serving.workers.numbers import fill
+from gateway.serving.workers.place import hub_path
 from gateway.serving.workers.site import fleet_site, hub, standing_of
-from gateway.serving.workers.worker import hub_path
 from gateway.telemetry.series import Series
 from gateway.telemetry.telemetry import Telemetry
 from gateway.watch.watching import Watching
@@ -134,7 +136,8 @@ class WorkersServing:
                 async with open_watching(loaded.profile, self._telemetry, gauges, self._series) as watching:
                     self._watching = watching
                     site = fleet_site(self.fleet, Together(loaded, watching), self._stop, reloader)
-                    checked = admin_check(site, self.listening.admin_addresses, loaded.profile.admin)
+                    probed = cast("ASGIFramework", Probes(site, partial(standing_of, self.fleet, self._stop)))
+                    checked = admin_check(probed, self.listening.admin_addresses, loaded.profile.admin)
                     if switch is None:
                         switch = Switch(cast("ASGIFramework", checked))
                         await nursery.start(HypercornSite(switch, quiet_config(), self._over).run, sockets)

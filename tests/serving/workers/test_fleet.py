@@ -21,7 +21,8 @@ from gateway.serving.hypercorn_site import HypercornSite
 from gateway.serving.sockets import bind_paths
 from gateway.serving.switch import Switch
 from gateway.serving.workers.fleet import Fleet
-from gateway.serving.workers.worker import own_routes, worker_path
+from gateway.serving.workers.place import worker_path
+from gateway.serving.workers.routes import own_routes
 from tests.fakes.engine import Engine
 
 PROFILE = """

@@ -1,0 +1,33 @@
+"""An application that is made when it is first asked: what nobody asks for takes neither time nor memory."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import trio
+
+if TYPE_CHECKING:
+    from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
+
+
+class OnDemand:
+    """Passes requests on to what `make` returns, which is called once, in a thread; a failure is tried again."""
+
+    def __init__(self, make: Callable[[], ASGIFramework]) -> None:
+        self._make = make
+        self._making = trio.Lock()
+        self._app: ASGIFramework | None = None
+
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """One request."""
+        app = self._app or await self._made()
+        await app(scope, receive, send)
+
+    async def _made(self) -> ASGIFramework:
+        async with self._making:
+            if self._app is None:
+                self._app = await trio.to_thread.run_sync(self._make)
+                gc.freeze()  # it stays: requests don't wait while garbage is looked for in it
+            return self._app

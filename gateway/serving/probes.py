@@ -1,0 +1,64 @@
+"""Whether the gateway lives, and whether it is ready: what others ask every second, answered without the admin site."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import orjson
+
+from gateway import __version__
+from gateway.serving.lifespan import lifespan
+
+if TYPE_CHECKING:
+    from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What /readyz says."""
+
+    status: Literal["ready", "warming", "draining"]
+    tools: int
+    tiers: Sequence[str]
+
+
+class Probes:
+    """An ASGI application in front of the admin site, `app`, that answers /healthz and /readyz.
+
+    /healthz: the process lives and its event loop turns. /readyz: whether new requests are welcome, 200 while they are,
+    503 while the gateway warms up or drains.
+    """
+
+    def __init__(self, app: ASGIFramework, standing: Callable[[], Standing]) -> None:
+        self._app = app
+        self._standing = standing
+
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """One request."""
+        if scope["type"] == "lifespan":
+            await lifespan(receive, send)
+        elif scope["type"] == "http" and scope["path"] in ("/healthz", "/readyz"):
+            if scope["method"] in ("GET", "HEAD"):
+                await self._answer(scope["path"], send)
+            else:
+                about = {"error": "GET or HEAD is expected here"}
+                await _send(send, 405, about, (b"allow", b"GET, HEAD"))
+        else:
+            await self._app(scope, receive, send)
+
+    async def _answer(self, path: str, send: ASGISendCallable) -> None:
+        if path == "/healthz":
+            await _send(send, 200, {"status": "ok", "version": __version__})
+            return
+        now = self._standing()
+        about = {"status": now.status, "tools": now.tools, "tiers": list(now.tiers)}
+        await _send(send, 200 if now.status == "ready" else 503, about)
+
+
+async def _send(send: ASGISendCallable, status: int, about: dict[str, Any], *more: tuple[bytes, bytes]) -> None:
+    body = orjson.dumps(about)
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *more]
+    await send({"type": "http.response.start", "status": status, "headers": headers, "trailers": False})
+    await send({"type": "http.response.body", "body": body, "more_body": False})  # hypercorn leaves it out for HEAD
