@@ -72,7 +72,7 @@ class Connection:
         self._begun: tuple[Head, Waiting] | None = None
         """What the poller's turn has begun and the task has to end, as it was begun; the request is in the buffer."""
         self._unsent: memoryview | None = None
-        """What the poller's turn could not send of an answer."""
+        """What could not be sent of an answer in the poller's turn."""
         self._failure: Exception | None = None
         """What went wrong in the poller's turn."""
         self._take_over(handles.handling)
@@ -86,7 +86,7 @@ class Connection:
         """Answer until the client goes, or is to be told so. Raises HandedOver, and OSError when the client is gone."""
         try:
             if self._poller is not None:
-                self._poller.watch(self.sock, self.tell)
+                self._poller.watch(self.sock, self)
         except OSError:  # the system watches no more: this one waits by itself
             self._poller = None
         while not self.draining or not self.asked or self.has_more:
@@ -112,19 +112,36 @@ class Connection:
                 await self._close_gently()
                 return
 
-    def tell(self, ended: bool) -> None:
-        """Something arrived, the end of it where it has `ended`: it is answered here, or the task is woken."""
+    def tell(self, ended: bool) -> bytes:
+        """Something arrived, the end of it where it has `ended`: the answer for `send`, or the task is woken."""
         if self._waiting is None:
-            return  # it reads what there is when it comes to it
+            return b""  # it reads what there is when it comes to it
+        answer = None
         try:
-            if self._at_once and not self.draining and self._answer_at_once() and not ended:
-                return
+            if self._at_once and not self.draining:
+                answer = self._answer_at_once()
         except BlockingIOError:
-            if not ended:
-                return
+            answer = b""
         except Exception as error:
             self._failure = error
-        self._wake()
+        if answer is None or ended:
+            self._wake()
+        return answer or b""
+
+    def send(self, answer: bytes) -> None:
+        """Send the answer that `tell` has made; the task is woken for what can't be sent, and for what goes wrong."""
+        try:
+            sent = self._send(answer)
+        except OSError as error:
+            self._failure = error
+            self._wake()
+            return
+        if sent < len(answer):
+            self._enter(Phase.WRITING)
+            self._unsent = memoryview(answer)[sent:]
+            self._wake()
+        else:
+            self._enter(Phase.IDLE)
 
     def close(self) -> None:
         """Close the socket, which the task meets as an OSError. Does nothing the second time."""
@@ -165,13 +182,16 @@ class Connection:
             self._answered += 1
         return begun
 
-    def _answer_at_once(self) -> bool:
-        """Read; whether what has arrived needs nothing more of anybody for now. What is left is in the buffer."""
+    def _answer_at_once(self) -> bytes | None:
+        """Read: the answer, empty where the request is not whole yet; None where the task has to go on.
+
+        What is left is in the buffer.
+        """
         data = self.sock.recv(self._most)
         buffer = self._buffer
         buffer += data
         if not data or len(data) >= self._most or self._handles.handling is not self._handling:
-            return False
+            return None
         whole = bytes(buffer) if len(buffer) > len(data) else data
         head = self._handling.heads.known(whole[: whole.find(b"\r\n\r\n") + 4])
         if (
@@ -180,29 +200,22 @@ class Connection:
             or head.length > self._section.max_body_size
             or self._is_used_up(self._answered + 1)
         ):
-            return False
+            return None
         missing = head.size + head.length - len(whole)
         if missing:
             if missing < 0 or head.length > self._most:
-                return False
+                return None
             self._enter(Phase.BODY, anew=False)
-            return True
+            return b""
         begun = self._begin(head, whole[head.size :])
         if begun is None:
-            return False
+            return None
         if not isinstance(begun, Reply | Refusal):
             self._begun = head, begun
-            return False
+            return None
         buffer.clear()
-        answer = self._handling.written(head, begun, last=False)
-        sent = self._send(answer)
         self.asked = True
-        if sent < len(answer):
-            self._enter(Phase.WRITING)
-            self._unsent = memoryview(answer)[sent:]
-            return False
-        self._enter(Phase.IDLE)
-        return True
+        return self._handling.written(head, begun, last=False)
 
     async def _head(self) -> Head | None:
         """The next head, which stays in the buffer; None when there is none."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import trio
+import trio.testing
 from hypercorn.config import Config
 from hypercorn.typing import ASGIFramework
 
@@ -41,6 +42,10 @@ name = {{ type = "string" }}
 upstream = "docs"
 path = "{{name}}.json"
 """
+LOCAL = "front.socket"
+"""The local socket in the folder: what is sent there to a client that has closed fails at once."""
+MEDIUM = 12_000
+"""Bytes of a document of which a socket takes some at once; its answer waits for those of its turn."""
 SIZE = 3_000_000
 """Bytes of the large document: more than a socket takes at once."""
 
@@ -63,6 +68,7 @@ async def serving(folder: Path, poller: Poller | None) -> AsyncIterator[int]:
     root.mkdir()
     (root / "a.json").write_text('{"of": "a"}')
     (root / "b.json").write_text('{"of": "b"}')
+    (root / "medium.json").write_text(json.dumps({"of": "y" * MEDIUM}))
     (root / "large.json").write_text(json.dumps({"of": "x" * SIZE}))
     more = f'[cache.memory]\nmax_size = "50MB"\n{PROFILE.format(root=root)}'
     async with gateway_of(folder, more) as gateway, trio.open_nursery() as nursery:
@@ -75,7 +81,10 @@ async def serving(folder: Path, poller: Poller | None) -> AsyncIterator[int]:
         stop = trio.Event()
         sock = cast("Any", listener.socket)._sock.dup()
         await listener.aclose()
-        await nursery.start(partial(front.serve, [sock], stop))
+        local = socket.socket(socket.AF_UNIX)
+        local.bind(str(folder / LOCAL))
+        local.listen()
+        await nursery.start(partial(front.serve, [sock, local], stop))
         yield sock.getsockname()[1]
         stop.set()
 
@@ -96,6 +105,8 @@ class Client:
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self.stream = stream
+        self.raw = cast("socket.socket", cast("Any", stream.socket)._sock)
+        """To send without another task having its turn."""
         self._buffer = b""
 
     async def answer(self) -> tuple[int, Any] | None:
@@ -261,3 +272,75 @@ async def test_a_client_that_goes(port: int) -> None:
                 await client.stream.send_all(request_of("large"))
         await other.stream.send_all(request_of("b", 3))
         assert await other.answer() == (3, "b")
+
+
+@asynccontextmanager
+async def waiting(folder: Path, count: int) -> AsyncIterator[list[Client]]:
+    """So many clients at the local socket that were answered once, and wait; what they send next is of one turn."""
+    async with AsyncExitStack() as stack:
+        clients = [
+            Client(await stack.enter_async_context(await trio.open_unix_socket(folder / LOCAL))) for _ in range(count)
+        ]
+        for name in "ab":
+            for client in clients:
+                await client.stream.send_all(request_of(name))
+                assert await client.answer() == (1, name)
+        await trio.testing.wait_all_tasks_blocked()
+        yield clients
+
+
+async def test_many_in_one_turn(port: int, tmp_path: Path) -> None:
+    """Each gets its own answer, also of more than one turn has place for, and the next one."""
+    async with waiting(tmp_path, 70) as clients:
+        for round_ in range(3):
+            for number, client in enumerate(clients):
+                client.raw.send(request_of("ab"[(number + round_) % 2], number))
+            for number, client in enumerate(clients):
+                assert await client.answer() == (number, "ab"[(number + round_) % 2])
+
+
+async def test_a_client_that_goes_before_its_answer_is_sent(port: int, tmp_path: Path) -> None:
+    """The others of the turn get theirs, those before it and those behind, and are served on."""
+    async with waiting(tmp_path, 6) as clients:
+        for number, client in enumerate(clients):
+            client.raw.send(request_of("a", number))
+        gone = [clients.pop(4), clients.pop(1)]
+        for client in gone:
+            client.raw.shutdown(socket.SHUT_RDWR)
+        for id_, client in zip((0, 2, 3, 5), clients, strict=True):
+            assert await client.answer() == (id_, "a")
+            await client.stream.send_all(request_of("b", id_))
+            assert await client.answer() == (id_, "b")
+        for client in gone:
+            assert await client.answer() is None
+
+
+async def test_a_client_that_does_not_read(port: int, tmp_path: Path) -> None:
+    """It keeps nobody waiting who asks in the same turns, and finds all its answers in their order later."""
+    async with waiting(tmp_path, 3) as (slow, one, other):
+        await one.stream.send_all(request_of("medium"))
+        assert await one.answer() == (1, "y" * MEDIUM)
+        for number in range(30):
+            for client in (one, slow, other):
+                client.raw.send(request_of("medium" if client is slow else "a", number))
+            assert await one.answer() == (number, "a")
+            assert await other.answer() == (number, "a")
+        for number in range(30):
+            assert await slow.answer() == (number, "y" * MEDIUM)
+        await slow.stream.send_all(request_of("b"))
+        assert await slow.answer() == (1, "b")
+
+
+@pytest.mark.parametrize("with_poller", [True, False])
+async def test_a_drain_at_a_turn(tmp_path: Path, *, with_poller: bool) -> None:
+    """What was sent when it began is answered, and then comes the end."""
+    async with AsyncExitStack() as stack:
+        server = serving(tmp_path, Poller() if with_poller else None)
+        await server.__aenter__()
+        clients = await stack.enter_async_context(waiting(tmp_path, 5))
+        for number, client in enumerate(clients):
+            client.raw.send(request_of("ab"[number % 2], number))
+        await server.__aexit__(None, None, None)
+        for number, client in enumerate(clients):
+            assert await client.answer() == (number, "ab"[number % 2])
+            assert await client.answer() is None
