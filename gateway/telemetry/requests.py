@@ -10,6 +10,7 @@ from time import monotonic, perf_counter
 import structlog
 
 from gateway.errors import GatewayError, UnknownVersion, UpstreamError, UpstreamNotFound
+from gateway.telemetry.lines import Line
 from gateway.telemetry.metrics import Labels
 from gateway.telemetry.telemetry import Telemetry
 
@@ -44,6 +45,7 @@ class Requests:
         self._sample = sample
         self._slow = slow or float("inf")
         self._told: dict[tuple[str, str, str], float] = {}
+        self._lines: dict[Labels, Line] = {}
         self._log = log.bind()
         """As logging is set up by now: to ask for that anew costs more than a line does."""
 
@@ -68,15 +70,13 @@ class Requests:
         return True
 
     def _write(self, kind: str, name: str, strategy: str, tier: str, outcome: str, seconds: float) -> None:
-        write = self._log.warning if outcome in _BAD else self._log.info
-        about = {"name": name, "strategy": strategy, "tier": tier}
-        write(
-            "request",
-            kind=kind,
-            **{key: value for key, value in about.items() if value},
-            outcome=outcome,
-            ms=round(seconds * 1000, 3),
-        )
+        line = self._lines.get((kind, name, strategy, tier, outcome))
+        if line is None:
+            about = {"kind": kind, "name": name, "strategy": strategy, "tier": tier, "outcome": outcome}
+            known = {key: value for key, value in about.items() if value}
+            line = Line(self._log, "warning" if outcome in _BAD else "info", "request", known, "ms")
+            self._lines[kind, name, strategy, tier, outcome] = line
+        line.write(round(seconds * 1000, 3))
 
     @contextmanager
     def watching(self, kind: str, name: str, *, strategy: str = "") -> Iterator[Ending]:
