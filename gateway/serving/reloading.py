@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +15,7 @@ import trio
 from gateway.errors import GatewayError
 from gateway.profile.difference import Difference, differences, needs_restart
 from gateway.profile.loader import Loaded
+from gateway.profile.serving import Logging
 from gateway.telemetry.logs import set_up_logging
 from gateway.telemetry.metrics import Counts, Metric
 
@@ -111,7 +112,8 @@ class Reloader:
             changes = tuple(differences(before, loaded))
             restart = tuple(needs_restart(before.profile, loaded.profile))
             if loaded.profile != before.profile:
-                await self._running.replace(loaded)
+                with _logging_as(loaded.profile.logging, before.profile.logging):
+                    await self._running.replace(loaded)
         except Exception as error:  # also a mistake of ours: what runs must not end with what can't take its place
             reason = _reason(error)
             self._counts.add("failed")
@@ -120,9 +122,6 @@ class Reloader:
                 return Reloaded(now, asked_by, f"{type(error).__name__}: {error}")
             log.error("reload failed, what was loaded before goes on", asked_by=asked_by, error=str(reason))  # noqa: TRY400
             return Reloaded(now, asked_by, str(reason))
-        logging = loaded.profile.logging
-        if logging != before.profile.logging:
-            set_up_logging(logging.level, logging.format)
         self._counts.add("done")
         self._loaded_at = now
         keys = [each.key for each in changes]
@@ -186,3 +185,17 @@ def _reason(error: BaseException) -> BaseException | None:
     if isinstance(error, BaseExceptionGroup):
         return next((reason for each in error.exceptions if (reason := _reason(each)) is not None), None)
     return error if isinstance(error, GatewayError | OSError) else None
+
+
+@contextmanager
+def _logging_as(section: Logging, before: Logging) -> Iterator[None]:
+    """Log as `section` says from the block on, since what is opened there keeps to it; as before where it fails."""
+    if (section.level, section.format) == (before.level, before.format):
+        yield
+        return
+    set_up_logging(section.level, section.format)
+    try:
+        yield
+    except BaseException:
+        set_up_logging(before.level, before.format)
+        raise

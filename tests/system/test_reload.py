@@ -110,6 +110,30 @@ def test_the_admin_api(tmp_path: Path) -> None:
         assert gateway.stop() == 0
 
 
+def test_the_log_is_as_the_profile_in_force_has_it(tmp_path: Path) -> None:
+    """Requests are told from the level on that it says, and a reload that fails does not change it."""
+    lines = "\n[logging]\nrequests = '100%'\nlevel = '{}'\nformat = 'json'\n"
+    profile = Profile(tmp_path).write(lines.format("info"))
+    with profile.serving() as gateway:
+        connection = HTTPConnection("127.0.0.1", gateway.port)
+        ask(connection)
+        gateway.wait_for('"event":"request"')
+        profile.write(lines.format("warning"))
+        assert admin(gateway, "/api/reload", "POST")[0] == 200
+        told = gateway.stderr.count('"event":"request"')
+        ask(connection)
+        profile.write(lines.format("info") + "[tools.doc.fetch2]\n")
+        assert admin(gateway, "/api/reload", "POST")[0] == 409
+        ask(connection)
+        profile.write(lines.format("debug"))
+        assert admin(gateway, "/api/reload", "POST")[0] == 200
+        assert gateway.stderr.count('"event":"request"') == told
+        ask(connection)
+        gateway.wait_for('"event":"request"', told + 1)
+        connection.close()
+        assert gateway.stop() == 0
+
+
 def test_what_takes_a_restart_is_told(tmp_path: Path) -> None:
     """A key that a process can't change while it runs is named, and everything else takes effect."""
     profile = Profile(tmp_path).write()
