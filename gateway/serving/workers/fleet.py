@@ -1,4 +1,4 @@
-"""The supervisor's side: starts workers, starts them again, ends them, and speaks to all of them."""
+"""The supervisor's side: starts workers, starts them again, ends them, and asks all of them."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import httpx2
 import structlog
 import trio
 
-from gateway.errors import GatewayError, StartError, TierError
+from gateway.errors import GatewayError, StartError
 from gateway.pipeline.invalidation import Selector
 from gateway.profile.loader import Loaded
 from gateway.serving.admission import own_credential
 from gateway.serving.workers.numbers import Numbers, added, read
 from gateway.serving.workers.place import VARIABLE, Place, worker_path
-from gateway.serving.workers.worker import client_of, purge_of
+from gateway.serving.workers.purging import Purge
+from gateway.serving.workers.slot import Worker
+from gateway.serving.workers.worker import client_of
 
 log = structlog.get_logger(__name__)
 
@@ -39,43 +39,8 @@ _LOOK = 0.1
 """Seconds between two looks whether a process has started or ended."""
 _HEAR = 1.0
 """Seconds between two questions for what a worker has counted: so much behind the sum may be."""
-_MISSED = 1000
-"""Purges that are remembered for a worker that is not there."""
 _LAST_THINGS = 15.0
 """Seconds that a worker may take to end beside its drains."""
-
-
-@dataclass(slots=True)
-class Worker:
-    """One place in the fleet, whichever process has it."""
-
-    number: int
-    http: httpx2.AsyncClient
-    process: subprocess.Popen[bytes] | None = None
-    greeted: bool = False
-    """Whether it has said that it is about to serve: from then on it hears of purges."""
-    serves: bool = False
-    """Whether it has answered since it was started."""
-    started_on: Loaded | None = None
-    """The profile that it was started with, or has taken since."""
-    restarts: int = 0
-    started_at: float = 0.0
-    numbers: Numbers = field(default_factory=Numbers)
-    heard_at: float = 0.0
-    """When it last answered, by the event loop's clock."""
-    missed: list[tuple[Selector, bool]] = field(default_factory=list)
-    """Purges that it has still to hear of, before anybody asks it anything."""
-
-    def miss(self, selector: Selector, *, soft: bool) -> None:
-        """Note a purge that it has still to hear of; of too many, that it has to purge everything."""
-        self.missed.append((selector, soft))
-        if len(self.missed) > _MISSED:
-            self.missed[:] = [(Selector("all"), False)]
-
-    @property
-    def pid(self) -> int | None:
-        """Of its process; None while there is none."""
-        return self.process.pid if self.process is not None and self.process.poll() is None else None
 
 
 class Fleet:
@@ -156,55 +121,19 @@ class Fleet:
         self.replaced = trio.Event()
 
     async def _reload(self, worker: Worker) -> None:
-        answer = await self._ask(worker, "POST", "/api/reload")
+        answer = await worker.ask("POST", "/api/reload")
         if answer.is_error:
             raise GatewayError(f"worker {worker.number}: {answer.json()['error']}")
 
     async def purge(self, selector: Selector, *, soft: bool, by: int | None = None) -> int:
-        """Purge in every worker but `by`; how many entries there were.
+        """Purge in every worker but `by`, who has told other instances itself; how many entries there were.
 
         One that is not there hears of it before it serves. Raises TierError where one could not do it, or will not
         hear of it: it is done in the others then, but may come back.
         """
-        counts: list[int] = []
-        troubles: list[str] = []
-        # Of a purge that a worker asks for, it has told other instances itself.
-        tellers = [worker for worker in self.workers if worker.greeted] if by is None else []
-
-        async def one(worker: Worker, *, tells: bool) -> bool:
-            """Whether it has answered."""
-            try:
-                if worker.greeted:
-                    told = {**purge_of(selector, soft), "publish": tells}
-                    answer = await self._ask(worker, "POST", "/worker/purge", json=told)
-                    if answer.is_error:
-                        troubles.append(f"worker {worker.number}: {answer.json()['error']}")
-                    else:
-                        counts.append(int(answer.json()["purged"]))
-                    return True
-            except GatewayError:  # it has ended, or hangs: then it is not to go on without it
-                if worker.process is not None and not self._stop.is_set():
-                    worker.process.kill()
-            worker.miss(selector, soft=soft)
-            if self._stop.is_set() and self.loaded.profile.cache.disk.enabled:
-                troubles.append(f"worker {worker.number} has ended, and does not purge its file: purge after the start")
-            return False
-
-        async with trio.open_nursery() as nursery:
-            for worker in self.workers:
-                if worker.number != by and worker not in tellers[:1]:
-                    nursery.start_soon(partial(one, worker, tells=False))
-            heard = False
-            for number, worker in enumerate(tellers):
-                if not number or worker.greeted:
-                    heard = await one(worker, tells=True)
-                if heard:
-                    break
-        if by is None and not heard and self.loaded.profile.cache.shared.enabled:
-            troubles.append("no worker is there to tell other instances: purge again in a moment")
-        if troubles:
-            raise TierError("; ".join(troubles))
-        return sum(counts)
+        purge = Purge(selector, self.loaded.profile.cache, self._stop, soft=soft)
+        others = [worker for worker in self.workers if worker.number != by]
+        return await (purge.in_all(others) if by is None else purge.in_others(others))
 
     async def each(self, method: str, path: str, **more: Any) -> dict[int, Any]:
         """The JSON of the same request to every worker that serves, by number. Raises GatewayError."""
@@ -213,7 +142,7 @@ class Fleet:
 
         async def one(worker: Worker) -> None:
             try:
-                answer = await self._ask(worker, method, path, **more)
+                answer = await worker.ask(method, path, **more)
             except GatewayError as error:
                 troubles.append(error)
                 return
@@ -242,12 +171,6 @@ class Fleet:
         if found is None or not found.serves:
             raise GatewayError(f"there is no worker {number} now; there are {len(self.workers)} (server.workers)")
         return found
-
-    async def _ask(self, worker: Worker, method: str, path: str, **more: Any) -> httpx2.Response:
-        try:
-            return await worker.http.request(method, path, **more)
-        except httpx2.HTTPError as error:
-            raise GatewayError(f"worker {worker.number} does not answer: {error or type(error).__name__}") from error
 
     async def _keep(self, worker: Worker) -> None:
         """Start a worker again and again, until all are told to stop."""
