@@ -6,22 +6,18 @@ clients only call its own tools does without.
 
 from __future__ import annotations
 
-import gc
-import importlib
 from typing import TYPE_CHECKING, cast
 
-import structlog
 import trio
 
 from gateway.assembly import Gateway
 from gateway.assembly.gateway import Users
+from gateway.serving.late import imported
 
 if TYPE_CHECKING:
     from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 
     from gateway.serving.sdk.endpoint import SdkEndpoint
-
-log = structlog.get_logger(__name__)
 
 _SDK = "gateway.serving.sdk.endpoint"
 
@@ -83,10 +79,9 @@ class Endpoint:
     async def _open(self) -> SdkEndpoint:
         async with self._opening:
             if self._sdk is None:
-                module = await trio.to_thread.run_sync(importlib.import_module, _SDK)
+                module = await imported(_SDK)
                 sdk = cast("SdkEndpoint", module.SdkEndpoint(self._gateway, self._stop))
                 await self._serving.start(sdk.run)
-                gc.freeze()  # it stays: requests don't wait while garbage is looked for in it
                 sdk.use(self._gateway)  # which may be another one by now
                 self._sdk = sdk
             return self._sdk

@@ -6,6 +6,7 @@ import select
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import ModuleType
 from typing import TYPE_CHECKING, Literal, cast
 
 import trio
@@ -43,6 +44,8 @@ from gateway.serving.systemd.supervising import status_of
 if TYPE_CHECKING:
     from quart import Blueprint
 
+_SITE = "gateway.serving.admin.site"
+"""Imported when it is first asked."""
 _REFUSED_LINGERS = 5.0
 """Seconds after which hypercorn closes a connection on which nothing is asked."""
 
@@ -199,8 +202,9 @@ class HttpServing:
         checked = HostCheck(mcp, listening.mcp_addresses, section.allowed_hosts, section.allowed_origins)
         heads = Heads(section, lambda headers: checked.refusal(headers) is None)
         answers = Answers(gateway, AskSdk(endpoint, section.path))
-        site = Probes(cast("ASGIFramework", OnDemand(partial(self._site, gateway))), partial(self._standing, gateway))
-        admin_site = admin_check(cast("ASGIFramework", site), listening.admin_addresses, profile.admin)
+        site = OnDemand(_SITE, partial(self._site, gateway))
+        probed = Probes(cast("ASGIFramework", site), partial(self._standing, gateway))
+        admin_site = admin_check(cast("ASGIFramework", probed), listening.admin_addresses, profile.admin)
         handling = Handling(section, heads, admission, answers)
         app, admin = cast("ASGIFramework", checked), cast("ASGIFramework", admin_site)
         return _Stage(endpoint, admission, handling, app, admin, _config(profile))
@@ -211,10 +215,9 @@ class HttpServing:
             status = "draining"
         return Standing(status, len(gateway.catalogue.definitions), list(gateway.tiers))
 
-    def _site(self, gateway: Gateway) -> ASGIFramework:
-        from gateway.serving.admin.site import build_site  # which takes a while to import
-
-        return build_site(gateway, self._stop, self._reloader, self._more(gateway))
+    def _site(self, gateway: Gateway, module: ModuleType) -> ASGIFramework:
+        site: ASGIFramework = module.build_site(gateway, self._stop, self._reloader, self._more(gateway))
+        return site
 
 
 def _config(profile: Profile) -> Config:

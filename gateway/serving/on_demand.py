@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import trio
+
+from gateway.serving.late import imported
 
 if TYPE_CHECKING:
     from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
 
 
 class OnDemand:
-    """Passes requests on to what `make` returns, which is called once, in a thread; a failure is tried again."""
+    """Passes requests on to what `make` returns for the module `name`: once, in a thread; a failure is tried again."""
 
-    def __init__(self, make: Callable[[], ASGIFramework]) -> None:
+    def __init__(self, name: str, make: Callable[[ModuleType], ASGIFramework]) -> None:
+        self._name = name
         self._make = make
         self._making = trio.Lock()
         self._app: ASGIFramework | None = None
@@ -28,6 +31,5 @@ class OnDemand:
     async def _made(self) -> ASGIFramework:
         async with self._making:
             if self._app is None:
-                self._app = await trio.to_thread.run_sync(self._make)
-                gc.freeze()  # it stays: requests don't wait while garbage is looked for in it
+                self._app = await trio.to_thread.run_sync(self._make, await imported(self._name))
             return self._app

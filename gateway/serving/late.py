@@ -1,0 +1,19 @@
+"""Modules that are imported while a gateway serves, for the first who needs them."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import sys
+from types import ModuleType
+
+import trio
+
+
+async def imported(name: str) -> ModuleType:
+    """The module, imported in a thread. Raises what the import raises, to each who asks."""
+    known = name in sys.modules
+    module = await trio.to_thread.run_sync(importlib.import_module, name)
+    if not known:
+        gc.freeze()  # it stays: requests don't wait while garbage is looked for in it
+    return module
