@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -13,6 +14,8 @@ from gateway.serving.lifespan import lifespan
 
 if TYPE_CHECKING:
     from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
+
+_GUARDS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +42,14 @@ class Probes:
         """One request."""
         if scope["type"] == "lifespan":
             await lifespan(receive, send)
-        elif scope["type"] == "http" and scope["path"] in ("/healthz", "/readyz"):
-            if scope["method"] in ("GET", "HEAD"):
-                await self._answer(scope["path"], send)
-            else:
-                about = {"error": "GET or HEAD is expected here"}
-                await _send(send, 405, about, (b"allow", b"GET, HEAD"))
-        else:
+            return
+        path = _path(scope["path"]) if scope["type"] == "http" else ""
+        if scope["type"] != "http" or path not in ("/healthz", "/readyz"):
             await self._app(scope, receive, send)
+        elif scope["method"] in ("GET", "HEAD"):
+            await self._answer(path, send)
+        else:
+            await _send(send, 405, {"error": "GET or HEAD is expected here"}, (b"allow", b"GET, HEAD"))
 
     async def _answer(self, path: str, send: ASGISendCallable) -> None:
         if path == "/healthz":
@@ -57,8 +60,13 @@ class Probes:
         await _send(send, 200 if now.status == "ready" else 503, about)
 
 
+def _path(target: str) -> str:
+    """The path of a request's target, which may be a whole address (RFC 9112, section 3.2.2)."""
+    return target if target.startswith("/") else urlsplit(target).path
+
+
 async def _send(send: ASGISendCallable, status: int, about: dict[str, Any], *more: tuple[bytes, bytes]) -> None:
-    body = orjson.dumps(about)
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *more]
+    body = orjson.dumps(about) + b"\n"
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *_GUARDS, *more]
     await send({"type": "http.response.start", "status": status, "headers": headers, "trailers": False})
     await send({"type": "http.response.body", "body": body, "more_body": False})  # hypercorn leaves it out for HEAD

@@ -125,7 +125,7 @@ def test_the_log_is_as_the_profile_in_force_has_it(tmp_path: Path) -> None:
         profile.write(lines.format("info") + "[tools.doc.fetch2]\n")
         assert admin(gateway, "/api/reload", "POST")[0] == 409
         ask(connection)
-        profile.write(lines.format("debug"))
+        profile.write(lines.format("debug"), server="")
         assert admin(gateway, "/api/reload", "POST")[0] == 200
         assert gateway.stderr.count('"event":"request"') == told
         ask(connection)

@@ -183,8 +183,8 @@ def test_activation(tmp_path: Path) -> None:
         gateway.wait_for(f"Listening on {admin}")
         assert "gateway: " not in gateway.stderr
         assert ping_unix(mcp) == 200
-        assert f"at unix:{mcp}" in gateway.stderr
-        assert f"  admin     unix:{admin} (/healthz, /readyz)" in gateway.stderr
+        gateway.wait_for(f"at unix:{mcp}")
+        gateway.wait_for(f"  admin     unix:{admin} (/healthz, /readyz)")
         with httpx2.Client(transport=httpx2.HTTPTransport(uds=str(admin)), timeout=60) as client:
             assert client.get("http://localhost/readyz").status_code == 200
         assert gateway.stop(signal.SIGTERM) == 0

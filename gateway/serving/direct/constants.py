@@ -15,7 +15,7 @@ from gateway.assembly import Gateway
 from gateway.serving.direct.ending import Ending
 from gateway.serving.direct.envelope import Envelope, Reply, Waiting
 from gateway.serving.direct.introduction import LISTS, Introduction, version_of
-from gateway.serving.direct.message import Message, id_bytes
+from gateway.serving.direct.message import Message
 from gateway.serving.direct.metas import Metas
 from gateway.serving.direct.wire import Wire
 
@@ -146,7 +146,7 @@ class Constants:
 
     def _reply(self, said: _Said, message: Message, envelope: Envelope) -> Reply:
         began = perf_counter()
-        beginning = b'{"jsonrpc":"2.0","id":%b' % id_bytes(message.id, ascii_only=envelope.modern)
+        beginning = b'{"jsonrpc":"2.0","id":%b' % self._wire.id_bytes(message.id, modern=envelope.modern)
         reply = said.end.after(beginning, envelope.coding, self._threshold, said.status)
         if message.method in LISTS:
             self._requests.ended("list", message.method, "", "", "passed", perf_counter() - began)

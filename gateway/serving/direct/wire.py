@@ -22,8 +22,8 @@ class Wire:
 
     def __init__(self, section: Server, *, escaping: bool) -> None:
         self._escaping = escaping
-        about = {"name": section.name, "title": section.title, "version": __version__}
-        self.about = {key: value for key, value in about.items() if value}
+        title = {"title": section.title} if section.title else {}
+        self.about = {"name": section.name, **title, "version": __version__}
         """The server, as it is introduced (Implementation)."""
 
     def called(self, id_: int | str, result: Mapping[str, Any], *, modern: bool) -> bytes:

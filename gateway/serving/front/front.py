@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import structlog
@@ -29,6 +29,8 @@ _WATCH = 1.0
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _FIRST = 2.0
 """Seconds that a client has for its first request when the end comes: it may have connected a moment before."""
+_RECENT = 0.5
+"""Seconds that a client has for its next request then, if it was answered no longer ago: it may be on its way."""
 _AT_ONCE = 64
 """Connections that are accepted in one turn at most: the turns of those that are open may be long."""
 _PAUSE = 0.1
@@ -193,17 +195,22 @@ class Front:
                 self._end(connection)
 
     def _drain(self) -> None:
-        """Let each connection end with the request that it is at; those that are at none are closed."""
-        for connection in list(self._open):
+        """Let each connection end with the request that it is at; those that were at none for a while are closed."""
+        now = trio.current_time()
+        for connection in self._open:
             connection.draining = True
-            if connection.phase is Phase.IDLE and connection.asked and not connection.has_more:
-                self._end(connection)
+        self._end_those(lambda connection: connection.asked and now - connection.since > _RECENT)
 
     async def _end_idle(self) -> None:
-        """Close the connections on which nothing was ever asked."""
-        await trio.sleep(_FIRST)
+        """Close the connections that the drain has left open, and on which nothing more was asked."""
+        await trio.sleep(_RECENT)
+        self._end_those(lambda connection: connection.asked)
+        await trio.sleep(_FIRST - _RECENT)
+        self._end_those(lambda _: True)
+
+    def _end_those(self, which: Callable[[Connection], bool]) -> None:
         for connection in list(self._open):
-            if connection.phase is Phase.IDLE and not connection.has_more:
+            if connection.phase is Phase.IDLE and which(connection) and not connection.has_more:
                 self._end(connection)
 
     def _end(self, connection: Connection) -> None:

@@ -56,6 +56,7 @@ class Notifier:
         self._listened = Counter[str]()
         """What listen streams have subscribed to, and how many of them."""
         self._handler = ListenHandler(self._bus)
+        self._closed = False
 
     def use(self, catalogue: Catalogue) -> None:
         """Read another catalogue from now on, which offers the same kinds of things."""
@@ -90,6 +91,8 @@ class Notifier:
 
     async def listen(self, context: Any, params: types.SubscriptionsListenRequestParams) -> Any:
         """subscriptions/listen, of the modern era: a stream until its client goes, or until `close`."""
+        if self._closed:  # it would be a stream that nobody ends
+            raise MCPError(code=types.INTERNAL_ERROR, message="This server is about to end: listen again")
         uris = set(params.notifications.resource_subscriptions or ())
         if len(uris) > _MOST:
             raise MCPError(code=types.INVALID_PARAMS, message=f"A stream may subscribe to {_MOST} resources at most")
@@ -131,5 +134,6 @@ class Notifier:
             log.warning("a client can't be told of a change", error=f"{type(error).__name__}: {error}")
 
     def close(self) -> None:
-        """End the listen streams, each with its final answer: a drain would wait for them."""
+        """End the listen streams, each with its final answer, and take no more: a drain would wait for them."""
+        self._closed = True
         self._handler.close()

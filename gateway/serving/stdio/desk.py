@@ -10,14 +10,13 @@ import trio
 from gateway.profile.profile import Profile
 from gateway.serving.direct.envelope import Envelope, Recognised, Reply
 from gateway.serving.direct.message import Message, parse
+from gateway.serving.protocol import PROTOCOL_VERSION
 from gateway.serving.stdio.descriptors import Output
 from gateway.serving.stdio.early import Early
 from gateway.serving.stdio.lines import Lines
 
 _WAITING = 64
 """Messages that wait for the SDK at most; with more, the client has to."""
-_MODERN = "io.modelcontextprotocol/protocolVersion"
-"""What `_meta` has in the era in which each request stands for itself."""
 
 
 class Recognising(Protocol):
@@ -76,8 +75,8 @@ class Desk:
             self.answered.add(message.id)
             return self._early.initialized(message, version)
         meta = (message.params or {}).get("_meta")
-        if message.method != "initialize" and isinstance(meta, dict) and _MODERN in meta:
-            self._envelope = Envelope(str(meta[_MODERN]), modern=True, routed=False)
+        if message.method != "initialize" and isinstance(meta, dict) and PROTOCOL_VERSION in meta:
+            self._envelope = Envelope(str(meta[PROTOCOL_VERSION]), modern=True, routed=False)
         return None
 
     def _reply(self, line: bytes) -> bytes | None:

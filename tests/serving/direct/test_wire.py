@@ -7,6 +7,7 @@ import mcp_types as types
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mcp.shared.exceptions import MCPError
 from mcp_types.methods import serialize_server_result
 from mcp_types.version import LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION
 
@@ -61,9 +62,15 @@ def test_any_failure_is_as_the_sdk_writes_it(  # by Hypothesis
 ) -> None:
     """With data and without."""
     failure = Failure(code, message, data)
-    answer = types.JSONRPCError(jsonrpc="2.0", id=id_, error=types.ErrorData(**failure.members))
+    error = MCPError(code, message, data).error  # as the gateway's SDK side raises it
+    answer = types.JSONRPCError(jsonrpc="2.0", id=id_, error=error)
     expected = as_the_sdk_writes(answer, ascii_only=modern)
     assert Wire(SECTION, escaping=True).failed(id_, failure, modern=modern) == expected
+
+
+def test_a_server_without_a_name_has_an_empty_one() -> None:
+    """MCP wants one of each server."""
+    assert Wire(Server(name="", title=""), escaping=True).about == {"name": "", "version": __version__}
 
 
 def test_what_no_declared_tool_answers_is_not_written() -> None:

@@ -344,3 +344,23 @@ async def test_a_drain_at_a_turn(tmp_path: Path, *, with_poller: bool) -> None:
         for number, client in enumerate(clients):
             assert await client.answer() == (number, "ab"[number % 2])
             assert await client.answer() is None
+
+
+async def test_who_asks_again_at_a_drain(tmp_path: Path) -> None:
+    """A client that was answered a moment ago may have its next request on the way, which is answered."""
+    started, stop = trio.Event(), trio.Event()
+
+    async def serve() -> None:
+        async with serving(tmp_path, Poller()):
+            started.set()
+            await stop.wait()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve)
+        await started.wait()
+        async with waiting(tmp_path, 1) as (client,):
+            stop.set()
+            await trio.testing.wait_all_tasks_blocked()
+            await client.stream.send_all(request_of("b", 2))
+            assert await client.answer() == (2, "b")
+            assert await client.answer() is None
