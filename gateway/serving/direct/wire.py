@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from gateway import __version__
 from gateway.profile.serving import Server
 from gateway.serving.direct.message import id_bytes
-from gateway.serving.failures import Failure
 from gateway.serving.protocol import SERVER_INFO
+
+if TYPE_CHECKING:
+    from gateway.serving.failures import Failure
 
 _CALLED = ("_meta", "content", "isError", "structuredContent")
 
