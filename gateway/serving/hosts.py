@@ -11,6 +11,9 @@ from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallabl
 from gateway.errors import GatewayError
 from gateway.profile.serving import Admin, Server
 
+GUARDS = {"x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
+"""Headers of all that the admin site answers."""
+_TEXT = b"text/plain; charset=utf-8"
 _LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
@@ -97,9 +100,11 @@ def admin_check(site: ASGIFramework, bound: Iterable[str], section: Admin) -> Ho
     return HostCheck(site, bound, section.allowed_hosts, section="admin", own_pages_only=True)
 
 
-async def answer(send: ASGISendCallable, status: int, body: bytes, *more: tuple[bytes, bytes]) -> None:
-    """Answer a request with a short text; `more` are further headers."""
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode()), *more]
+async def answer(
+    send: ASGISendCallable, status: int, body: bytes, *more: tuple[bytes, bytes], kind: bytes = _TEXT
+) -> None:
+    """Answer a request with a short text, or another `kind` of content; `more` are further headers."""
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), *more]
     await send({"type": "http.response.start", "status": status, "headers": headers, "trailers": False})
     await send({"type": "http.response.body", "body": body, "more_body": False})
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 import trio
 from hypercorn.config import Config
@@ -210,10 +210,8 @@ class HttpServing:
         return _Stage(endpoint, admission, handling, app, admin, _config(profile))
 
     def _standing(self, gateway: Gateway) -> Standing:
-        status: Literal["ready", "warming", "draining"] = "ready" if gateway.ready else "warming"
-        if self._stop.is_set():
-            status = "draining"
-        return Standing(status, len(gateway.catalogue.definitions), list(gateway.tiers))
+        tools, tiers = len(gateway.catalogue.definitions), list(gateway.tiers)
+        return Standing.of(tools, tiers, ready=gateway.ready, stopping=self._stop.is_set())
 
     def _site(self, gateway: Gateway, module: ModuleType) -> ASGIFramework:
         site: ASGIFramework = module.build_site(gateway, self._stop, self._reloader, self._more(gateway))

@@ -10,12 +10,13 @@ from urllib.parse import urlsplit
 import orjson
 
 from gateway import __version__
+from gateway.serving.hosts import GUARDS, answer
 from gateway.serving.lifespan import lifespan
 
 if TYPE_CHECKING:
     from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
 
-_GUARDS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
+_GUARDS = [(name.encode(), value.encode()) for name, value in GUARDS.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,11 @@ class Standing:
     status: Literal["ready", "warming", "draining"]
     tools: int
     tiers: Sequence[str]
+
+    @classmethod
+    def of(cls, tools: int, tiers: Sequence[str], *, ready: bool, stopping: bool) -> Standing:
+        """What is said where it drains as soon as it is `stopping`."""
+        return cls("draining" if stopping else "ready" if ready else "warming", tools, tiers)
 
 
 class Probes:
@@ -66,7 +72,5 @@ def _path(target: str) -> str:
 
 
 async def _send(send: ASGISendCallable, status: int, about: dict[str, Any], *more: tuple[bytes, bytes]) -> None:
-    body = orjson.dumps(about) + b"\n"
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *_GUARDS, *more]
-    await send({"type": "http.response.start", "status": status, "headers": headers, "trailers": False})
-    await send({"type": "http.response.body", "body": body, "more_body": False})  # hypercorn leaves it out for HEAD
+    # hypercorn leaves the body out for HEAD
+    await answer(send, status, orjson.dumps(about) + b"\n", *_GUARDS, *more, kind=b"application/json")

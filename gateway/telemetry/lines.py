@@ -10,7 +10,6 @@ from uuid import uuid4
 
 from structlog.processors import JSONRenderer, TimeStamper
 
-_LEVELS = {"info": logging.INFO, "warning": logging.WARNING}
 _NUMBER, _TIME = uuid4().hex, uuid4().hex
 """What stands where the two are filled in."""
 
@@ -33,7 +32,9 @@ class Line:
         self._say = getattr(log, level)
         self._write = getattr(log._logger, level)
         *self._processors, self._renderer = log._processors
-        self._stamper = _stamper(log._processors) if log.is_enabled_for(_LEVELS[level]) else None
+        self._stamper = (
+            _stamper(log._processors) if log.is_enabled_for(logging.getLevelNamesMapping()[level.upper()]) else None
+        )
         self._context: Context | None = None
         self._parts = ("", "", "")
         """What is known of it, in this context: processors look there as well."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import logging
 import re
-from collections.abc import Iterator
 from contextvars import copy_context
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -26,16 +24,6 @@ TIME = re.compile(r"20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{6})?Z?")
 KEYS = st.sampled_from(["kind", "name", "strategy", "tier", "outcome", "worker", "level"])
 TEXTS = st.text(st.characters(codec=None, exclude_categories=()), max_size=12)
 NUMBERS = st.floats(0, 1e9).map(lambda number: round(number, 3))
-
-
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    """Logging as other tests have it."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = handlers, level
-    structlog.reset_defaults()
 
 
 class Pair:

@@ -7,6 +7,8 @@ from pathlib import Path
 from quart import Blueprint, Response
 from quart_schema import hide
 
+from gateway.serving.hosts import GUARDS
+
 _FILES = {
     "/": ("dashboard.html", "text/html"),
     "/dashboard.css": ("dashboard.css", "text/css"),
@@ -42,8 +44,8 @@ def page_routes() -> Blueprint:
 
     @routes.after_app_request
     async def guarded(response: Response) -> Response:
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
-        response.headers.setdefault("Referrer-Policy", "no-referrer")
+        for header, value in GUARDS.items():
+            response.headers.setdefault(header, value)
         return response
 
     return routes

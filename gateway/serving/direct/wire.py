@@ -16,7 +16,7 @@ from gateway.serving.protocol import SERVER_INFO
 if TYPE_CHECKING:
     from gateway.serving.failures import Failure
 
-_CALLED = ("_meta", "content", "isError", "structuredContent")
+_CALLED = ("_meta", "content", "isError", "resultType", "structuredContent")
 
 
 class Wire:
@@ -30,16 +30,12 @@ class Wire:
 
     def called(self, id_: int | str, result: Mapping[str, Any], *, modern: bool) -> bytes:
         """The answer to tools/call of a declared tool; raises ValueError for a result that is none of such a tool."""
-        unknown = result.keys() - set(_CALLED)
+        complete = {**result, "resultType": "complete"} if modern else result
+        unknown = complete.keys() - _CALLED
         if unknown:
             raise ValueError(f"no member of a declared tool's result: {', '.join(sorted(unknown))}")
-        members = {key: result[key] for key in _CALLED if key in result}
+        members = {key: complete[key] for key in _CALLED if key in complete}
         members["content"] = [{"text": part["text"], "type": "text"} for part in members["content"]]
-        if modern:
-            structured = members.pop("structuredContent", None)
-            members["resultType"] = "complete"
-            if structured is not None:
-                members["structuredContent"] = structured
         return self.answered(id_, members, modern=modern)
 
     def answered(self, id_: int | str, result: Mapping[str, Any], *, modern: bool) -> bytes:

@@ -78,7 +78,7 @@ def standing_of(fleet: Fleet, stop: trio.Event) -> Standing:
     tiers = {tier for each in numbers for tier in each.tiers}
     named = [tier for tier in ("memory", "disk", "shared") if tier in tiers]
     tools = max((each.tools for each in numbers), default=0)
-    return Standing("draining" if stop.is_set() else "ready" if fleet.ready else "warming", tools, named)
+    return Standing.of(tools, named, ready=fleet.ready, stopping=stop.is_set())
 
 
 def hub(fleet: Fleet) -> ASGIFramework:
