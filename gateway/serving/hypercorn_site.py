@@ -11,7 +11,7 @@ from typing import cast
 import trio
 from hypercorn.config import Config
 from hypercorn.trio import serve
-from hypercorn.typing import ASGIFramework
+from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 
 from gateway.serving.switch import Switch
 
@@ -21,7 +21,7 @@ class HypercornSite:
 
     def __init__(self, app: Switch, config: Config, stop: trio.Event) -> None:
         self.config = config
-        self._app = cast("ASGIFramework", app)
+        self._app = until_gone(cast("ASGIFramework", app))
         self._stop = stop
         self._over = trio.Event()
         self._servers: trio.Nursery
@@ -63,6 +63,29 @@ def quiet_config() -> Config:
     config.errorlog = logging.getLogger("hypercorn.error")
     config.accesslog = None
     return config
+
+
+def until_gone(app: ASGIFramework) -> ASGIFramework:
+    """`app`, whose answer ends quietly where its client goes meanwhile or breaks the protocol.
+
+    Hypercorn's reader closes the connection then; whoever sends in that moment is told that another task is sending
+    (hypercorn 0.18, trio's SocketStream.send_eof), and not, as in the next, nothing.
+    """
+
+    async def serve_until_gone(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        gone = False
+
+        async def sending(event: ASGISendEvent) -> None:
+            nonlocal gone
+            if not gone:
+                try:
+                    await send(event)
+                except trio.BusyResourceError:
+                    gone = True
+
+        await app(scope, receive, sending)
+
+    return cast("ASGIFramework", serve_until_gone)
 
 
 async def wait_any(*events: trio.Event) -> None:

@@ -12,12 +12,14 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework
 
+from gateway.serving.hypercorn_site import until_gone
+
 
 class Hypercorn:
     """Serves connections with an ASGI application, from wherever they are handed over on."""
 
     def __init__(self, app: ASGIFramework, config: Config) -> None:
-        self._app = ASGIWrapper(app)
+        self._app = ASGIWrapper(until_gone(app))
         self.config = config
         """What holds for the next connections."""
         self._context = WorkerContext(None)
@@ -50,7 +52,6 @@ class _Replaying:
         self._stream = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
         self.socket = self._stream.socket
         self._read = read
-        self._sending = trio.Lock()
         self.replayed = trio.Event()
         """Set when hypercorn asks for more than what was read."""
 
@@ -61,11 +62,6 @@ class _Replaying:
             return data
         self.replayed.set()
         return await self._stream.receive_some(max_bytes)
-
-    async def send_all(self, data: bytes) -> None:
-        """One after the other: a connection has an application that answers and a reader that answers what is wrong."""
-        async with self._sending:
-            await self._stream.send_all(data)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
