@@ -52,7 +52,7 @@ BATCH = 64
 """Most requests that are played in one go: a fraction of a millisecond."""
 
 WARMING = 1024
-"""Plays after a pause that are not counted, an eighth of those that there are at least."""
+"""Plays after a pause that are not counted, a quarter of those that there are at least."""
 
 
 class Meter(Protocol):
@@ -162,8 +162,9 @@ class Recorder:
         was_paused = self._budget.paused
         plays = self._play()
         self._budget.settle(plays, hits, misses, now)
-        if self._budget.paused and not was_paused and len(self._twins[0]) * SHRINK >= FEWEST:
-            self._shrink()
+        if self._budget.paused and not was_paused and self._can_shrink():
+            while self._can_shrink():
+                self._shrink()
             self._budget.extend()
         if self._budget.paused != was_paused:
             self._warming = WARMING if was_paused else 0
@@ -205,6 +206,9 @@ class Recorder:
             self._shrink()
         self._turn()
         return plays
+
+    def _can_shrink(self) -> bool:
+        return len(self._twins[0]) * SHRINK >= FEWEST
 
     def _shrink(self) -> None:
         self._below = int(self._below * SHRINK)
