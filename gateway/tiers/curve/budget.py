@@ -21,18 +21,18 @@ BURST = 4_096.0
 class Budget:
     """Counts plays against what requests and time pay for; a pause when nothing is left, until there is enough."""
 
-    __slots__ = ("_hits", "_left", "_misses", "_now", "_per_hit", "paused")
+    __slots__ = ("_hits", "_left", "_misses", "_now", "_per_hit", "_start", "paused")
 
     def __init__(self, price: float = 1.0) -> None:
         self._per_hit = PER_HIT / price
-        self._left = START
+        self._start = self._left = START / price
         self._hits = self._misses = 0
         self._now: float | None = None
         self.paused = False
 
     def extend(self) -> None:
         """Go on in place of a pause, as plays will be fewer."""
-        self._left = START
+        self._left = self._start
         self.paused = False
 
     def settle(self, plays: int, hits: int, misses: int, now: float) -> None:
@@ -41,6 +41,6 @@ class Budget:
         if self._now is not None:
             earned += max(0.0, now - self._now) * PER_SECOND
         self._hits, self._misses, self._now = hits, misses, now
-        most = BURST if self.paused else max(START, self._left)
+        most = BURST if self.paused else max(self._start, self._left)
         self._left = min(most, self._left + earned) - plays
         self.paused = self._left < (BURST if self.paused else 0)

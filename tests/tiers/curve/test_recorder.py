@@ -78,6 +78,15 @@ def test_a_budget_pauses_and_goes_on() -> None:
     assert not budget.paused
 
 
+def test_dearer_plays_are_fewer() -> None:
+    """Where a play costs twice as much, half as many are done."""
+    budget = Budget(price=2.0)
+    budget.settle(int(START / 2), 0, 0, 0.0)
+    assert not budget.paused
+    budget.settle(1, 0, 0, 0.0)
+    assert budget.paused
+
+
 def test_time_pays_as_well() -> None:
     """A quiet tier looks at everything."""
     budget = Budget()
