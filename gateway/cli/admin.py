@@ -5,20 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import httpx2
 import orjson
 import trio
 from cyclopts import Parameter
 
-from gateway.assembly import Gateway, open_gateway
 from gateway.atomic import Replacement
 from gateway.errors import GatewayError
 from gateway.profile.profile import Profile
-from gateway.tiers.disk_export import export, import_
 from gateway.watch.warmer import Progress
 
 Url = Annotated[
@@ -35,8 +33,6 @@ class Admin:
 
     where: str
     http: httpx2.AsyncClient
-    gateway: Gateway | None = None
-    """The gateway, where it was opened for this command."""
 
     async def ask(self, method: str, path: str, **more: Any) -> dict[str, Any]:
         """The answer to one request, as data."""
@@ -59,8 +55,6 @@ class Admin:
 
     async def warm(self, report: Callable[[Progress], None]) -> Progress:
         """Make the calls of `[warm]`, telling each step; how it went."""
-        if self.gateway is not None:
-            return await self.gateway.warmer.warm(report)
         progress = Progress(0)
         try:
             async with self.http.stream("POST", "/api/cache/warm") as response:
@@ -75,9 +69,6 @@ class Admin:
 
     async def export(self, to: Path) -> None:
         """Write every usable entry to a file, which appears under its name once it is complete."""
-        if self.gateway is not None and self.gateway.disk is not None:
-            await export(self.gateway.disk, to)
-            return
         try:
             async with self.http.stream("GET", "/api/cache/export") as response:
                 if response.is_error:
@@ -97,8 +88,6 @@ class Admin:
 
     async def import_(self, source: Path) -> dict[str, Any]:
         """Bring the entries of an export in; how many there were of each kind."""
-        if self.gateway is not None and self.gateway.disk is not None:
-            return asdict(await import_(self.gateway.disk, source))
         try:
             async with await trio.open_file(source, "rb") as file:
                 return await self.ask("POST", "/api/cache/import", content=_chunks(file))
@@ -127,17 +116,11 @@ async def open_admin(profile: Profile, url: str | None = None) -> AsyncIterator[
         async with _client(running) as http:
             yield Admin(f"the gateway at {running}", http)
         return
-    from gateway.serving.admin.site import build_site
+    from gateway.cli.offline import open_offline
 
     sys.stderr.write(f"gateway: no gateway runs on it, working on {profile.cache.disk.path}\n")
-    async with open_gateway(profile, ahead=False) as gateway:
-        if gateway.disk is None and profile.cache.disk.enabled:  # or an empty memory would be taken for the cache
-            raise GatewayError(
-                f"can't use {profile.cache.disk.path}; if a gateway has it open, --url says where its admin site is"
-            )
-        transport = httpx2.ASGITransport(app=cast("Any", build_site(gateway, trio.Event())))
-        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost", timeout=None) as http:
-            yield Admin(profile.cache.disk.path, http, gateway)
+    async with open_offline(profile) as admin:
+        yield admin
 
 
 @asynccontextmanager
@@ -157,8 +140,6 @@ async def running_at(profile: Profile, url: str | None = None) -> str | None:
     One that listens where the profile says and keeps another file is of another profile: its cache is not meant.
     Raises GatewayError when nobody answers at `url`.
     """
-    from gateway.serving.admin.cache import cache_file
-
     if url is None and not profile.admin.enabled:
         return None
     address = url or f"http://{profile.admin.bind[0]}"
@@ -166,7 +147,7 @@ async def running_at(profile: Profile, url: str | None = None) -> str | None:
         async with _client(address) as http:
             answer = orjson.loads((await http.get("/api/cache/stats")).content)
         if isinstance(answer, dict) and "tiers" in answer:
-            ours = url is not None or answer.get("file") in (None, str(cache_file(profile)))
+            ours = url is not None or answer.get("file") in (None, str(profile.cache.disk.file))
             return address if ours else None
         problem = "something else"
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:

@@ -22,9 +22,6 @@ from gateway.errors import GatewayError
 from gateway.pipeline.clock import Clock
 from gateway.profile.profile import Profile
 from gateway.serving.admin.models import PurgeRequest, problem_of
-from gateway.tiers.disk import open_file_alone
-from gateway.tiers.disk_inspect import verify as verify_file
-from gateway.tiers.disk_rebuild import rebuild
 from gateway.watch.warmer import Progress as WarmProgress
 
 cache = App(name="cache", help="Look into the cache, purge it, warm it, check it, take it along.")
@@ -196,6 +193,10 @@ async def _verify(profile: Profile, url: str | None, repair: bool, running: Call
     if await running_at(profile, url) is not None:
         async with open_admin(profile, url) as admin:
             return await running(admin)
+    from gateway.tiers.disk import open_file_alone
+    from gateway.tiers.disk_inspect import verify as verify_file
+    from gateway.tiers.disk_rebuild import rebuild
+
     section, rebuilt = profile.cache.disk, None
     async with open_file_alone(section.path, Clock(), keep_damaged=section.keep_damaged) as disk:
         found = await verify_file(disk, repair=repair)

@@ -1,5 +1,6 @@
 """`[cache]` and `[strategies]`: how much is kept where, and for how long an answer counts as fresh."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -47,6 +48,11 @@ class DiskTier(Section):
     """How many damaged files that were set aside (`PATH.damaged-TIME`) are kept, the newest ones; older are deleted."""
     curve: bool = True
     """Whether it is estimated what hit rate the tier would have at half, double and four times its size."""
+
+    @property
+    def file(self) -> Path:
+        """`path` as an absolute one."""
+        return Path(self.path).expanduser().absolute()
 
 
 class Cache(Section):

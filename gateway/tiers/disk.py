@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -80,7 +79,7 @@ class DiskTier:
 
     def __init__(self, section: DiskSection, clock: Clock, pool_size: int, *, existing: bool = False) -> None:
         self.clock = clock
-        path = Path(section.path).expanduser().absolute()
+        path = section.file
         self._packing = section.compression_threshold, section.compression_gain, pool_size
         self._said = section.max_size
         self._store = Store(path, Codec(*self._packing), ttl=section.ttl, max_size=section.max_size)

@@ -6,16 +6,18 @@ import itertools
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import trio
 
-from gateway.catalogue.catalogue import Catalogue
 from gateway.errors import GatewayError
 from gateway.pipeline.clock import Clock
 from gateway.pipeline.model import Horizon
 from gateway.profile.tools import Warm
+
+if TYPE_CHECKING:
+    from gateway.catalogue.catalogue import Catalogue
 
 log = structlog.get_logger(__name__)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import asdict
-from pathlib import Path
 
 import orjson
 from quart import Blueprint, Response, request
@@ -13,7 +12,6 @@ from quart_schema import document_response, validate_querystring, validate_reque
 
 from gateway.assembly import Gateway
 from gateway.errors import GatewayError, TierError
-from gateway.profile.profile import Profile
 from gateway.serving.admin.models import (
     Entries,
     EntriesQuery,
@@ -73,7 +71,7 @@ def cache_routes(gateway: Gateway) -> Blueprint:
     async def stats() -> Stats:
         """Numbers of every tier since the start."""
         last = gateway.warmer.last
-        file = None if gateway.disk is None else str(cache_file(gateway.profile))
+        file = None if gateway.disk is None else str(gateway.profile.cache.disk.file)
         return Stats(file=file, tiers=_tiers(gateway), warmed=None if last is None else _warmed(last))
 
     @routes.get("/entries")
@@ -164,11 +162,6 @@ def cache_routes(gateway: Gateway) -> Blueprint:
         return ImportAnswer(**asdict(imported))
 
     return routes
-
-
-def cache_file(profile: Profile) -> Path:
-    """Where the disk tier of a profile keeps its file."""
-    return Path(profile.cache.disk.path).expanduser().absolute()
 
 
 async def _warming(gateway: Gateway) -> AsyncIterator[bytes]:

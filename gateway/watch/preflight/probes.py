@@ -69,14 +69,14 @@ def disk_room(profile: Profile) -> Point:
     disk, key = profile.cache.disk, ("cache", "disk", "max_size")
     if not disk.enabled:
         return passed("disk room", "there is no disk tier", "cache", "disk", "enabled")
-    folder = Path(disk.path).expanduser().absolute().parent
+    folder = disk.file.parent
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     try:
         free = psutil.disk_usage(str(folder)).free
     except OSError as error:
         return failed("disk room", f"{folder} can't be used: {error.strerror or error}", "see cache.disk.path", *key)
-    file = Path(disk.path).expanduser()
+    file = disk.file
     needed = disk.max_size + profile.preflight.disk_room - (file.stat().st_size if file.exists() else 0)
     found = f"{free / 1e9:.1f} GB are free in {folder}, the tier may take {format_size(disk.max_size)}"
     found += f" and {format_size(profile.preflight.disk_room)} are to stay free"
