@@ -88,6 +88,8 @@ class Recorder:
         self._factors = tuple(sorted(factors))
         self._max_items, self._max_size, self._fill = max_items, max_size, fill
         self._below = ALL
+        self._part = 1.0
+        """The part of the keys whose marks are below that: of those known, when the sample was made smaller."""
         self._twins = [Twin(factor, order, *self._room(factor)) for factor in sorted({*factors, 1.0})]
         self._present = next(twin for twin in self._twins if twin.factor == 1.0)
         self._asked: list[tuple[int, float, int, int, float, bool]] = []
@@ -154,7 +156,7 @@ class Recorder:
             if twin.factor in self._factors
         )
         accesses, watched = self._tally.extent(self._meter.hits, self._meter.misses)
-        return Curve(points, accesses, self._below / ALL, watched)
+        return Curve(points, accesses, self._part, watched)
 
     def _settle(self, now: float) -> None:
         """Play what was told, and see whether to go on; bounded by the batch."""
@@ -201,7 +203,7 @@ class Recorder:
         plays = len(asked)
         asked.clear()
         if not self._warming:
-            self._tally.add(had, ALL / self._below)
+            self._tally.add(had, 1 / self._part)
         if sum(map(len, twins)) > ENTRIES:
             self._shrink()
         self._turn()
@@ -212,6 +214,9 @@ class Recorder:
 
     def _shrink(self) -> None:
         self._below = int(self._below * SHRINK)
+        known = self._twins[-1].kept()
+        staying = sum(int(key, 16) < self._below for key in known)
+        self._part *= staying / len(known) if staying else SHRINK
         self._fit()
 
     def _turn(self) -> None:
@@ -227,5 +232,5 @@ class Recorder:
             twin.resize(*self._room(twin.factor))
 
     def _room(self, factor: float) -> tuple[int, int]:
-        part = factor * self._below / ALL
+        part = factor * self._part
         return max(1, round(self._max_items * part)), max(1, round(self._max_size * self._fill * part))
