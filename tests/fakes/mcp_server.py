@@ -95,12 +95,16 @@ def _event_stream(message: bytes) -> bytes:
 
 
 async def over_lines(known: Known, stream: trio.SocketStream) -> None:
-    """A message a line, until the other side ends."""
+    """A message a line, until the other side ends; a line that a fault has cut into is passed over, as SDKs do."""
     buffer = b""
     with suppress(*GONE):
         async for data in stream:
             *lines, buffer = (buffer + data).split(b"\n")
             for line in lines:
-                said = reply(known, json.loads(line))
+                try:
+                    message = json.loads(line)
+                except ValueError:
+                    continue
+                said = reply(known, message)
                 if said is not None:
                     await stream.send_all(json.dumps(said).encode() + b"\n")
