@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 START = 4_096.0
-"""Plays at first, and the most that is saved up: some hundredths of a second of work. With fewer, what is known of the
-first thousands of requests is about the filling of the tier alone."""
+"""Plays at first: some hundredths of a second of work. With fewer, what is known of the first thousands of requests is
+about the filling of the tier alone."""
 
 EXTENSION = 1_024.0
 """Plays in place of a first pause, once the sample is small: what then goes on is paid for by requests and time."""
@@ -19,7 +19,7 @@ PER_SECOND = 250.0
 """Plays that may be done in any case: some thousandths of a core. A quiet gateway looks at every request."""
 
 BURST = START
-"""Plays that are saved up before it goes on after a pause: much more than it takes to know again what goes on."""
+"""Plays that are saved up before it goes on after a pause, and at most: far more than it takes to see what goes on."""
 
 
 class Budget:

@@ -29,6 +29,6 @@ class Curve:
     accesses: int
     """Requests to the tier that this rests on. With few times as many as there are entries it says little."""
     sampled: float
-    """From 0 to 1: the part of the keys that is looked at."""
+    """From 0 to 1: the part of the keys that is looked at, as it was when that was last made smaller."""
     watched: float
     """From 0 to 1: the part of the requests during which that was done; less than 1 when it would cost too much."""

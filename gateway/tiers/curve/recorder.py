@@ -145,6 +145,8 @@ class Recorder:
         self._max_items, self._max_size = max_items, max_size
         self._fit()
         self._tally = Tally(len(self._twins), self._meter.hits, self._meter.misses)
+        if self._budget.paused or self._warming:
+            self._tally.watch(self._meter.hits, self._meter.misses, on=False)
 
     def curve(self, now: float) -> Curve:
         """The curve up to `now`."""

@@ -60,6 +60,23 @@ def test_the_work_is_bounded_where_every_read_matters() -> None:
     assert [round(point.hit_rate, 2) for point in curve.points] == [0.0, 1.0, 1.0, 1.0]
 
 
+def test_new_limits_in_a_pause_are_not_taken_for_watched() -> None:
+    """What is asked for until it goes on says nothing of other sizes; then it does."""
+    told = Told()
+    for number in range(50_000):
+        told.read(f"key-{number % 900}")
+    told.recorder.resize(10**9, 1000)
+    for number in range(10_000):
+        told.read(f"key-{number % 900}")
+    assert told.recorder.curve(1.0).watched == 0.0
+    told.recorder.curve(1.0 + BURST / PER_SECOND + 1)
+    for number in range(20_000):
+        told.read(f"key-{number % 900}")
+    curve = told.recorder.curve(1.0)
+    assert 0.0 < curve.watched < 1.0
+    assert curve.points[0].hit_rate == pytest.approx(0.0, abs=0.03)
+
+
 def test_any_factors_can_be_asked_for() -> None:
     """The sizes are for the caller to say, with or without the present one."""
     points = Told(factors=(3.0, 0.1)).recorder.curve(1.0).points
