@@ -118,7 +118,9 @@ async def open_admin(profile: Profile, url: str | None = None) -> AsyncIterator[
         return
     from gateway.cli.offline import open_offline
 
-    sys.stderr.write(f"gateway: no gateway runs on it, working on {profile.cache.disk.path}\n")
+    disk = profile.cache.disk
+    place = disk.path if disk.enabled else "nothing: the disk tier is off (cache.disk.enabled)"
+    sys.stderr.write(f"gateway: no gateway runs on it, working on {place}\n")
     async with open_offline(profile) as admin:
         yield admin
 
