@@ -8,7 +8,6 @@ import trio
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 
 from gateway.serving.hosts import answer
-from gateway.serving.lifespan import lifespan
 
 
 def at_path(path: str, app: ASGIFramework, *, streams: bool) -> ASGIFramework:
@@ -24,8 +23,6 @@ def at_path(path: str, app: ASGIFramework, *, streams: bool) -> ASGIFramework:
                 await app(scope, receive, _to_the_end(send))
             case "http":
                 await answer(send, 404, f"Not found; MCP is served at {path}\n".encode())
-            case "lifespan":
-                await lifespan(receive, send)
             case "websocket":
                 await send({"type": "websocket.close", "code": 1000, "reason": "no websockets here"})
 

@@ -28,10 +28,10 @@ from gateway.serving.direct.asking import AskSdk
 from gateway.serving.endpoint import Endpoint
 from gateway.serving.front.front import Front
 from gateway.serving.front.handling import Handling
-from gateway.serving.front.handover import Hypercorn
 from gateway.serving.front.head import Heads
 from gateway.serving.front.poller import Poller
 from gateway.serving.hosts import HostCheck, admin_check
+from gateway.serving.hypercorn_connections import Hypercorn
 from gateway.serving.hypercorn_site import HypercornSite, quiet_config
 from gateway.serving.listening import Listening, listen
 from gateway.serving.on_demand import OnDemand

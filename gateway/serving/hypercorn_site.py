@@ -1,4 +1,4 @@
-"""An application on sockets of its own, served by hypercorn."""
+"""An application on sockets of its own, served by hypercorn: accepted, drained, and moved to other sockets."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import cast
 
 import trio
 from hypercorn.config import Config
-from hypercorn.trio import serve
-from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
+from hypercorn.typing import ASGIFramework
 
+from gateway.serving.hypercorn_connections import Hypercorn
 from gateway.serving.switch import Switch
 
 
@@ -21,7 +21,7 @@ class HypercornSite:
 
     def __init__(self, app: Switch, config: Config, stop: trio.Event) -> None:
         self.config = config
-        self._app = until_gone(cast("ASGIFramework", app))
+        self._app = cast("ASGIFramework", app)
         self._stop = stop
         self._over = trio.Event()
         self._servers: trio.Nursery
@@ -51,9 +51,18 @@ class HypercornSite:
         task_status: trio.TaskStatus[object] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         config = self.config
-        config.bind = [f"fd://{sock.dup().detach()}" for sock in sockets]  # hypercorn closes what it is given
-        run = partial(serve, self._app, config, shutdown_trigger=partial(wait_any, self._stop, over), mode="asgi")
-        await run(task_status=task_status)
+        hypercorn = Hypercorn(self._app, config)
+        # Of their own: these are closed with the last of what listens there.
+        listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(sock.dup())) for sock in sockets]
+        async with trio.open_nursery() as connections:
+            async with trio.open_nursery() as accepting:
+                accept = partial(trio.serve_listeners, hypercorn.serve, listeners, handler_nursery=connections)
+                await accepting.start(accept)
+                task_status.started()
+                await wait_any(self._stop, over)
+                accepting.cancel_scope.cancel()
+            await hypercorn.drain()
+            connections.cancel_scope.deadline = trio.current_time() + config.graceful_timeout
 
 
 def quiet_config() -> Config:
@@ -63,29 +72,6 @@ def quiet_config() -> Config:
     config.errorlog = logging.getLogger("hypercorn.error")
     config.accesslog = None
     return config
-
-
-def until_gone(app: ASGIFramework) -> ASGIFramework:
-    """`app`, whose answer ends quietly where its client goes meanwhile or breaks the protocol.
-
-    Hypercorn's reader closes the connection then; whoever sends in that moment is told that another task is sending
-    (hypercorn 0.18, trio's SocketStream.send_eof), and not, as in the next, nothing.
-    """
-
-    async def serve_until_gone(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        gone = False
-
-        async def sending(event: ASGISendEvent) -> None:
-            nonlocal gone
-            if not gone:
-                try:
-                    await send(event)
-                except trio.BusyResourceError:
-                    gone = True
-
-        await app(scope, receive, sending)
-
-    return cast("ASGIFramework", serve_until_gone)
 
 
 async def wait_any(*events: trio.Event) -> None:

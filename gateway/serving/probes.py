@@ -11,7 +11,6 @@ import orjson
 
 from gateway import __version__
 from gateway.serving.hosts import GUARDS, answer
-from gateway.serving.lifespan import lifespan
 
 if TYPE_CHECKING:
     from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
@@ -46,9 +45,6 @@ class Probes:
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """One request."""
-        if scope["type"] == "lifespan":
-            await lifespan(receive, send)
-            return
         path = _path(scope["path"]) if scope["type"] == "http" else ""
         if scope["type"] != "http" or path not in ("/healthz", "/readyz"):
             await self._app(scope, receive, send)

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import logging
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
 import pytest
 import trio
+from hypercorn.config import Config
 from hypercorn.typing import ASGIFramework
+from structlog.testing import capture_logs
 
 from gateway.serving.at_path import at_path
-from gateway.serving.front.handover import Hypercorn
+from gateway.serving.hypercorn_connections import Hypercorn
 from gateway.serving.hypercorn_site import HypercornSite, quiet_config
 from gateway.serving.switch import Switch
 
 _CHUNKS = 200
 _TIMES = 30
 _HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+_GET = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+_NO_CHUNK = b"zz\x00\r\n\r\n"
 
 
 @pytest.mark.parametrize("handed_over", [False, True])
@@ -25,48 +31,116 @@ async def test_who_breaks_the_protocol_while_it_is_answered_is_left_quietly(
     caplog: pytest.LogCaptureFixture, handed_over: bool
 ) -> None:
     """Its reader closes the connection, which whoever sends in that moment need not tell anybody."""
-    answering = _Streaming()
-    app = at_path("/", cast("ASGIFramework", answering), streams=False)
+
+    async def streaming(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+        for _ in range(_CHUNKS):
+            await send({"type": "http.response.body", "body": b"more", "more_body": True})
+        ended.set()
+
+    with capture_logs() as said:
+        async with serving(streaming, handed_over) as address:
+            for _ in range(_TIMES):
+                ended = trio.Event()
+                async with await trio.open_tcp_stream(*address) as client:
+                    await client.send_all(_HEAD)
+                    heard = b""
+                    while b"begun" not in heard:
+                        heard += await client.receive_some()
+                    await client.send_all(_NO_CHUNK)
+                    await ended.wait()
+                    await to_the_end(client)
+    assert said == []
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+@pytest.mark.parametrize("handed_over", [False, True])
+async def test_who_breaks_the_protocol_when_the_answer_begins_is_left_quietly(
+    caplog: pytest.LogCaptureFixture, handed_over: bool
+) -> None:
+    """The reader's refusal and the application's answer meet, and whichever is first closes the connection."""
+
+    after = 0
+
+    async def late(scope: Any, receive: Any, send: Any) -> None:
+        await broken.wait()
+        for _ in range(after):
+            await trio.lowlevel.checkpoint()
+        await send({"type": "http.response.start", "status": 404, "headers": []})
+        await send({"type": "http.response.body", "body": b"Not found"})
+
+    with capture_logs() as said:
+        async with serving(late, handed_over) as address:
+            for number in range(5 * _TIMES):
+                after, broken = number % _TIMES, trio.Event()
+                async with await trio.open_tcp_stream(*address) as client:
+                    await client.send_all(_HEAD)
+                    await trio.sleep(0.001)
+                    await client.send_all(_NO_CHUNK)
+                    broken.set()
+                    await to_the_end(client)
+    assert said == []
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+@pytest.mark.parametrize("handed_over", [False, True])
+async def test_a_connection_that_fails_ends_no_other(handed_over: bool) -> None:
+    """Whatever goes wrong on it: it is closed, the log says why, and the next is served."""
+
+    class Failing(Config):
+        fails = True
+
+        def response_headers(self, protocol: str) -> list[tuple[bytes, bytes]]:
+            if self.fails:  # for the application's answer, and again for hypercorn's own in place of that
+                raise RuntimeError("by intention")
+            return super().response_headers(protocol)
+
+    async def well(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    config = Failing()
+    with capture_logs() as said:
+        async with serving(well, handed_over, config) as address:
+            async with await trio.open_tcp_stream(*address) as client:
+                await client.send_all(_GET)
+                await to_the_end(client)
+            config.fails = False
+            async with await trio.open_tcp_stream(*address) as client:
+                await client.send_all(_GET)
+                assert (await client.receive_some()).startswith(b"HTTP/1.1 204")
+    assert [each["event"] for each in said] == ["a connection failed"]
+
+
+@asynccontextmanager
+async def serving(app: Any, handed_over: bool, config: Config | None = None) -> AsyncIterator[Any]:
+    """The address at which `app` is served until the block ends; a test that hangs fails."""
+    config = config or quiet_config()
+    served = at_path("/", cast("ASGIFramework", app), streams=True)
     stop = trio.Event()
     with socket.socket() as listener, trio.fail_after(30):
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         async with trio.open_nursery() as nursery:
             if handed_over:
-                nursery.start_soon(_accept, Hypercorn(app, quiet_config()), listener)
+                nursery.start_soon(_accept, Hypercorn(served, config), listener)
             else:
-                await nursery.start(HypercornSite(Switch(app), quiet_config(), stop).run, [listener])
-            for _ in range(_TIMES):
-                async with await trio.open_tcp_stream(*listener.getsockname()) as client:
-                    await client.send_all(_HEAD)
-                    heard = b""
-                    while b"begun" not in heard:
-                        heard += await client.receive_some()
-                    await client.send_all(b"no chunk\r\n")
-                    await answering.ended.wait()
-                    while await client.receive_some():
-                        pass  # it is closed in the end
+                await nursery.start(HypercornSite(Switch(served), config, stop).run, [listener])
+            yield listener.getsockname()
             stop.set()
-    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+            nursery.cancel_scope.cancel()
 
 
-class _Streaming:
-    """An application that goes on answering, over the moment at which its client is done with."""
-
-    def __init__(self) -> None:
-        self.ended = trio.Event()
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self.ended = trio.Event()
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
-        for _ in range(_CHUNKS):
-            await send({"type": "http.response.body", "body": b"more", "more_body": True})
-        self.ended.set()
+async def to_the_end(client: trio.SocketStream) -> None:
+    """Read until the server closes the connection, in whatever way."""
+    with suppress(trio.BrokenResourceError):
+        while await client.receive_some():
+            pass
 
 
 async def _accept(hypercorn: Hypercorn, listener: socket.socket) -> None:
     with trio.socket.from_stdlib_socket(listener.dup()) as accepting:
-        for _ in range(_TIMES):
+        while True:
             sock, _ = await accepting.accept()
-            await hypercorn.serve(socket.socket(fileno=sock.detach()), b"")
+            await hypercorn.serve(trio.SocketStream(sock))

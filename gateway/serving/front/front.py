@@ -13,9 +13,9 @@ import trio
 from gateway.profile.serving import Server
 from gateway.serving.front.connection import Connection, HandedOver, Phase
 from gateway.serving.front.handling import Handling
-from gateway.serving.front.handover import Hypercorn
 from gateway.serving.front.poller import Poller
 from gateway.serving.front.replies import refusal
+from gateway.serving.hypercorn_connections import Hypercorn
 from gateway.telemetry.metrics import Counts
 
 log = structlog.get_logger(__name__)
@@ -166,7 +166,7 @@ class Front:
             self._open.discard(connection)
             self._counts.add("handed_over")
             connection.leave()
-            await self._hand_over(sock, handed.read)
+            await self.hypercorn.serve(trio.SocketStream(trio.socket.from_stdlib_socket(sock)), handed.read)
         except (OSError, trio.ClosedResourceError):
             pass  # the client is gone, or was late
         except Exception:
@@ -176,12 +176,6 @@ class Front:
             connection.close()
             self._room.release_on_behalf_of(place)
             self._counts.add("closed")
-
-    async def _hand_over(self, sock: socket.socket, read: bytes) -> None:
-        try:
-            await self.hypercorn.serve(sock, read)
-        except Exception:
-            log.exception("a connection failed")
 
     async def _watch_deadlines(self) -> None:
         while True:

@@ -20,9 +20,9 @@ from gateway.serving.admission import Admission
 from gateway.serving.direct.answers import Answers
 from gateway.serving.front.front import Front
 from gateway.serving.front.handling import Handling
-from gateway.serving.front.handover import Hypercorn
 from gateway.serving.front.head import Heads
 from gateway.serving.front.poller import Poller
+from gateway.serving.hypercorn_connections import Hypercorn
 from tests.fakes.mcp_rig import gateway_of
 
 PROFILE = """

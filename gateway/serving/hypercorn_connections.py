@@ -1,0 +1,85 @@
+"""Hypercorn for single connections: of its own sockets, and those that the front does not answer itself."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import structlog
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ASGIFramework
+
+log = structlog.get_logger(__name__)
+
+
+class Hypercorn:
+    """Serves connections with an ASGI application, from wherever they have been read to."""
+
+    def __init__(self, app: ASGIFramework, config: Config) -> None:
+        self._app = ASGIWrapper(app)
+        self.config = config
+        """What holds for the next connections."""
+        self._context = WorkerContext(None)
+
+    async def serve(self, stream: trio.SocketStream, read: bytes = b"") -> None:
+        """Serve until the connection is closed, which this does in the end; `read` is what was read from it already.
+
+        What fails on it is logged, and ends no other connection.
+        """
+        try:
+            await _Server(self._app, self.config, self._context, _Stream(stream, read))
+        except Exception:
+            log.exception("a connection failed")
+
+    async def drain(self) -> None:
+        """Close connections as they get idle."""
+        await self._context.terminated.set()
+
+
+class _Server(TCPServer):
+    """A connection that is not idle before what was read of it has been handled: in a drain it would be closed."""
+
+    def __init__(self, app: ASGIWrapper, config: Config, context: WorkerContext, stream: _Stream) -> None:
+        super().__init__(app, config, context, {}, cast("trio.SSLStream[trio.SocketStream]", stream))
+        self._replayed = stream.replayed
+
+    async def _idle_timeout(self) -> None:
+        await self._replayed.wait()
+        await super()._idle_timeout()
+
+
+class _Stream:
+    """A connection whose first bytes may have been read before; what hypercorn uses of a stream."""
+
+    def __init__(self, stream: trio.SocketStream, read: bytes) -> None:
+        self._stream = stream
+        self.socket = stream.socket
+        self._read = read
+        self.replayed = trio.Event()
+        """Set when hypercorn asks for more than what was read."""
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        if self._read:
+            await trio.lowlevel.checkpoint()
+            data, self._read = self._read[:max_bytes], self._read[max_bytes:] if max_bytes is not None else b""
+            return data
+        self.replayed.set()
+        return await self._stream.receive_some(max_bytes)
+
+    async def send_all(self, data: bytes) -> None:
+        """Send; ClosedResourceError also while the connection is being closed, which hypercorn takes for what it is.
+
+        A connection has an application that answers and a reader that answers what is wrong. Each closes it when it is
+        done, and hypercorn (0.18) does not expect that the other one sends in that moment: then trio says "busy", which
+        would end the server.
+        """
+        try:
+            await self._stream.send_all(data)
+        except trio.BusyResourceError:
+            raise trio.ClosedResourceError("it is being closed") from None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
