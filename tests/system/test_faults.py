@@ -38,6 +38,7 @@ STATES = {
 }
 
 PROFILE = """
+monitors.memory = {{ warning = "40GB", critical = "50GB" }}
 [cache.disk]
 enabled = false
 [strategies.s]
