@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import time
 import urllib.request
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -471,3 +473,26 @@ def test_connections_in_the_queue_are_answered(folder: Path, response: str) -> N
         for connection in queued:
             with connection:
                 assert read_answer(connection, bytearray()) is not None
+
+
+@pytest.mark.parametrize("front", ["true", "false"])
+def test_who_breaks_off_while_it_is_answered_ends_nobody_else(folder: Path, front: str) -> None:
+    """A body that is no body, just as the answer to its head is under way: at MCP, beside it, and on the admin site."""
+    with fronted(folder, "--set", f"server.front={front}") as gateway:
+        admin = urlsplit(gateway.admin.split()[0])
+        mcp = ("127.0.0.1", gateway.port)
+        for address, path in ((mcp, "/mcp"), (mcp, "/none"), ((admin.hostname, admin.port), "/api/cache/stats")):
+            head = f"POST {path} HTTP/1.1\r\nHost: localhost:{address[1]}\r\nTransfer-Encoding: chunked\r\n\r\n"
+            for number in range(150):
+                with socket.create_connection(address, timeout=30) as connection:
+                    connection.sendall(head.encode())
+                    time.sleep(number % 15 / 5000)  # it takes some thousandths of a second to answer
+                    with suppress(ConnectionError):
+                        connection.sendall(b"zz\x00\r\n\r\n")
+                        while connection.recv(65536):
+                            pass
+        answer = ask(gateway, PING)
+        assert answer is not None
+        assert answer.status == 200
+        assert gateway.stop() == 0  # which looks for tracebacks, too
+        assert "a connection failed" not in gateway.stderr
