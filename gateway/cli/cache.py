@@ -193,6 +193,7 @@ async def _verify(profile: Profile, url: str | None, repair: bool, running: Call
     if await running_at(profile, url) is not None:
         async with open_admin(profile, url) as admin:
             return await running(admin)
+    # Here, since who asks a running gateway does without them, and starts a third sooner.
     from gateway.tiers.disk import open_file_alone
     from gateway.tiers.disk_inspect import verify as verify_file
     from gateway.tiers.disk_rebuild import rebuild

@@ -1,4 +1,4 @@
-"""Hypercorn for single connections: of its own sockets, and those that the front does not answer itself."""
+"""Hypercorn for single connections: those of a site's sockets, and those that the front does not answer itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 
 class Hypercorn:
-    """Serves connections with an ASGI application, from wherever they have been read to."""
+    """Serves connections with an ASGI application, also from where they have been read to."""
 
     def __init__(self, app: ASGIFramework, config: Config) -> None:
         self._app = ASGIWrapper(app)
