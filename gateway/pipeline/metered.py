@@ -28,10 +28,13 @@ class Tier(Protocol):
         """The entry of `key`, fresh or not."""
 
     async def put(self, entries: Mapping[str, Entry]) -> None:
-        """Keep entries, all or none. A `get` or `purge` that is called later finds them, even before this returns."""
+        """Keep entries, all or none. A `purge` that is called later finds them, even before this returns."""
 
     async def purge(self, selector: Selector, *, soft: bool = False) -> int:
-        """Forget the selected entries, durably, or only make them stale; how many there were."""
+        """Forget the selected entries, durably, or only make them stale; how many there were.
+
+        A `get` that is called later does not find them as they were, even before this returns.
+        """
 
 
 class Metered:

@@ -70,7 +70,8 @@ class DiskTier:
     Whatever queued while the last batch ran is the next one: all its changes are one transaction and one hop to the
     connection's thread, and so are all its reads. Under load a batch costs little more than a single job, and there is
     no timer to wait for. Jobs are done in the order in which they were queued, which is when `get`, `put` and `purge`
-    are called; reads come after the changes of their batch, and the janitor's chores come last.
+    are called; reads come after the changes of their batch, and the janitor's chores come last. Only while the WAL is
+    moved do reads go ahead of writes, and never of a purge.
 
     `gateway.tiers.disk_file` sees to it that neither a damaged file nor a full disk stops this.
     """

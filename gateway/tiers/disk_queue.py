@@ -48,14 +48,16 @@ class JobQueue:
             self._queued = trio.Event()
             jobs, self._jobs = self._jobs, []
             if self._held_back:
-                self._jobs = [job for job in jobs if job.kind in _WRITES]
-                jobs = [job for job in jobs if job.kind not in _WRITES]
+                jobs, self._jobs = _divided(jobs)
             if jobs:
                 return jobs
 
     @contextmanager
     def writes_held_back(self) -> Iterator[None]:
-        """Inside, what writes stays in the queue: it would have to wait for the disk, and reads behind it as well."""
+        """Inside, what writes stays in the queue: it would have to wait for the disk, and reads behind it as well.
+
+        Those go on, and find what there was before; but none overtakes a purge, whose entries must not come back.
+        """
         self._held_back = True
         try:
             yield
@@ -74,3 +76,15 @@ class JobQueue:
         if job.weight and self._weight and self._weight + job.weight > MAX_BYTES:
             return f"{self._weight} bytes are waiting to be written to the disk"
         return None
+
+
+def _divided(jobs: Sequence[Job]) -> tuple[list[Job], list[Job]]:
+    """Of queued jobs, those that are done while writes are held back, and those that wait with them."""
+    ready: list[Job] = []
+    waiting: list[Job] = []
+    purged = False
+    for job in jobs:
+        purged = purged or job.durable
+        waits = job.kind in _WRITES or (purged and job.kind is Kind.READ)
+        (waiting if waits else ready).append(job)
+    return ready, waiting

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
+import pytest
 import trio
 import trio.testing
 import trio_asyncio
@@ -9,11 +11,12 @@ import trio_asyncio
 from gateway.errors import TierError
 from gateway.pipeline.clock import Clock
 from gateway.pipeline.invalidation import Selector
+from gateway.pipeline.model import Entry
 from gateway.profile.tiers import DiskTier as DiskSection
 from gateway.tiers.disk import open_disk
 from gateway.tiers.disk_batch import Job, Kind, parted
 from gateway.tiers.disk_queue import MAX_BYTES
-from tests.tiers.rig import entry
+from tests.tiers.rig import entry, opened
 
 
 async def test_a_burst_of_large_writes_is_bounded_by_its_bytes(tmp_path: Path) -> None:
@@ -55,6 +58,34 @@ async def test_one_entry_that_is_larger_than_the_bound_is_written_when_nothing_e
         await disk.put({"large": entry(bytes(MAX_BYTES + 1))})
         assert await disk.get("large") is not None
         services.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("soft", [False, True])
+async def test_no_read_overtakes_a_purge(tmp_path: Path, *, soft: bool) -> None:
+    """Where writes are held back, what was purged must not be found again: it would be kept in memory from then on."""
+    async with opened(tmp_path / "cache.db") as disk, trio.open_nursery() as nursery:
+        await disk.put({"k": entry(tags=("t",)), "other": entry()})
+        found: dict[str, Entry | None] = {}
+
+        async def get(key: str) -> None:
+            found[key] = await disk.get(key)
+
+        with disk._queue.writes_held_back():
+            await get("k")
+            before = found.pop("k")
+            assert before is not None
+            nursery.start_soon(partial(disk.purge, Selector("tag", "t"), soft=soft))
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(get, "k")
+            await disk.do(Kind.MOVE, lambda _: None)  # what the end of the holding waits for goes on
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            assert found == {}
+        with trio.fail_after(10):
+            while "k" not in found:  # noqa: ASYNC110  # nothing tells of it
+                await trio.sleep(0.01)
+        after = found["k"]
+        assert after is None if not soft else after is not None and after.fresh_until < before.fresh_until
+        assert await disk.get("other") is not None
 
 
 def test_reads_come_after_the_changes_before_them() -> None:
