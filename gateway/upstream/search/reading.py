@@ -38,6 +38,15 @@ class Collection:
     """As old as the oldest document and fresh no longer than any, with the tags of all; None where none can change."""
 
 
+@dataclass(slots=True)
+class _Progress:
+    done: int = 0
+    total: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.done} of {self.total} documents read" if self.total else "its documents are being listed"
+
+
 class Reader:
     """Collects the documents that a search is about."""
 
@@ -47,12 +56,11 @@ class Reader:
         self._read = read
         self._rules = [Rule(rule) for rule in section.documents]
         self._select = jmespath.compile(section.listing.select) if section.listing is not None else None
-        self._done: dict[str | None, tuple[int, int]] = {}
+        self._progress: dict[str | None, _Progress] = {}
 
     def progress(self, version: str | None) -> str:
-        """How far the collecting for a release is, for a sentence."""
-        done, total = self._done.get(version, (0, 0))
-        return f"{done} of {total} documents read" if total else "its documents are being listed"
+        """How far the collecting for a release is, the one that began last, for a sentence."""
+        return str(self._progress.get(version, _Progress()))
 
     async def collect(self, version: str | None) -> Collection:
         """Every document of a release, within `build_timeout`; raises UpstreamError.
@@ -60,24 +68,26 @@ class Reader:
         One that is listed and not there is left out.
         """
         limit = self._section.build_timeout
+        progress = self._progress[version] = _Progress()
         try:
             with trio.fail_after(limit):
-                return await self._collect(version)
+                return await self._collect(version, progress)
         except trio.TooSlowError:
             key = f"{format_duration(limit)} (upstreams.{self._name}.build_timeout)"
-            message = f"its index could not be built within {key}: {self.progress(version)}"
+            message = f"its index could not be built within {key}: {progress}"
             raise UpstreamUnavailable(self._name, message) from None
         finally:
-            self._done.pop(version, None)
+            if self._progress.get(version) is progress:
+                del self._progress[version]
 
-    async def _collect(self, version: str | None) -> Collection:
+    async def _collect(self, version: str | None, progress: _Progress) -> Collection:
         sources: list[Entry] = []
         paths = await self._listed(version, sources) if any(rule.needs_list for rule in self._rules) else None
         wanted = pages(self._rules, paths)
         if len(wanted) > self._section.max_documents:
             limit = f"{self._section.max_documents} (upstreams.{self._name}.max_documents)"
             raise UpstreamInvalid(self._name, f"there are {len(wanted)} documents, which is more than {limit}")
-        entries = await self._read_all(version, wanted)
+        entries = await self._read_all(version, wanted, progress)
         found = [(page, entries[page.path]) for page in wanted if page.path in entries]
         if not found:
             raise UpstreamNotFound(self._name, f"there are no documents of {version or 'it'} to search in")
@@ -110,13 +120,13 @@ class Reader:
             raise UpstreamInvalid(self._name, f"the list of documents has no array of paths where {key} looks for it")
         return found
 
-    async def _read_all(self, version: str | None, wanted: list[Page]) -> dict[str, Entry]:
+    async def _read_all(self, version: str | None, wanted: list[Page], progress: _Progress) -> dict[str, Entry]:
         """The documents by path, several at once; the first failure ends the reading."""
         entries: dict[str, Entry] = {}
         failures: list[GatewayError] = []
         ahead = list(reversed(wanted))
         room = self._section.max_total_size
-        self._done[version] = 0, len(wanted)
+        progress.total = len(wanted)
 
         async def work() -> None:
             nonlocal room
@@ -136,7 +146,7 @@ class Reader:
                     failures.append(UpstreamInvalid(self._name, f"its documents are larger than {limit} together"))
                 elif is_text(entry.media_type):
                     entries[page.path] = entry
-                self._done[version] = self._done[version][0] + 1, len(wanted)
+                progress.done += 1
 
         async with trio.open_nursery() as nursery:
             for _ in range(min(self._section.readers, len(wanted))):

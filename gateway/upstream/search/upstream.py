@@ -7,6 +7,7 @@ stale-while-revalidate, purges and remembered failures are the pipeline's, and i
 from __future__ import annotations
 
 import hashlib
+import itertools
 import sqlite3
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator
@@ -60,6 +61,7 @@ class Search:
         self._reader = Reader(name, section, read)
         self._flights = flights
         self._indexes: OrderedDict[str, Index] = OrderedDict()
+        self._builds = itertools.count(1)
         # One at a time: a query takes a millisecond, and a connection is used by one thread.
         self._searchers = trio.CapacityLimiter(1)
         self._builders = trio.CapacityLimiter(1)
@@ -112,14 +114,15 @@ class Search:
 
     async def _build(self, version: str | None) -> Fetched:
         """Read the documents and build their index, unless it is there; raises UpstreamError."""
+        number = next(self._builds)
         collection = await self._reader.collect(version)
         fingerprint = hashlib.blake2b(f"{FORMAT}{self.identity}{collection.fingerprint}".encode(), digest_size=16)
-        index = await self._have(version, fingerprint.hexdigest(), collection)
+        index = await self._have(version, fingerprint.hexdigest(), collection, number)
         about = {"fingerprint": index.fingerprint, "documents": len(collection.pages)}
         return Fetched(packed_json(about), JSON, sources=(collection.summary,) if collection.summary else ())
 
-    async def _have(self, version: str | None, fingerprint: str, collection: Collection) -> Index:
-        known = await self._known(version, fingerprint)
+    async def _have(self, version: str | None, fingerprint: str, collection: Collection, number: int) -> Index:
+        known = await self._known(version, fingerprint, number)
         if known is not None:
             return known
 
@@ -136,13 +139,14 @@ class Search:
         except (sqlite3.Error, OSError) as error:
             raise UpstreamUnavailable(self.name, f"its index can't be written: {error}") from error
         log.info("index built", upstream=self.name, version=version, documents=len(collection.pages))
-        self._keep(version, index)
+        self._keep(version, index, number)
         return index
 
-    async def _known(self, version: str | None, fingerprint: str) -> Index | None:
+    async def _known(self, version: str | None, fingerprint: str, number: int) -> Index | None:
         """The index of that fingerprint, when it is open or its file is whole."""
         index = self._indexes.get(version or "")
         if index is not None and index.fingerprint == fingerprint:
+            index.build = max(index.build, number)
             self._indexes.move_to_end(version or "")
             return index
         file = self._file(version)
@@ -150,15 +154,20 @@ class Search:
             return None
         found = await trio.to_thread.run_sync(open_index, file, fingerprint, limiter=self._builders)
         if found is not None:
-            self._keep(version, found)
+            self._keep(version, found, number)
         return found
 
-    def _keep(self, version: str | None, index: Index) -> None:
-        """Serve this index from now on, and give up what is too much."""
-        replaced = self._indexes.pop(version or "", None)
-        if replaced is not None:
-            replaced.close()
+    def _keep(self, version: str | None, index: Index, number: int) -> None:
+        """Serve this index from now on, unless a build that began later was done before; give up what is too much."""
+        index.build = number
+        there = self._indexes.get(version or "")
+        if there is not None and there.build > number:
+            index.close()
+            return
+        if there is not None:
+            there.close()
         self._indexes[version or ""] = index
+        self._indexes.move_to_end(version or "")
         while len(self._indexes) > self._section.max_releases:
             _, oldest = self._indexes.popitem(last=False)
             oldest.close()
@@ -169,7 +178,7 @@ class Search:
         """What the search finds. An index that is not there, or is damaged, is built first, once."""
         fingerprint = orjson.loads(about.payload)["fingerprint"]
         for _ in range(_ATTEMPTS):
-            index = self._indexes.get(version or "") or await self._known(version, fingerprint)
+            index = self._indexes.get(version or "") or await self._known(version, fingerprint, 0)
             if index is None:
                 await self._flights.run((self.name, version), partial(self._build, version))
                 continue

@@ -33,15 +33,20 @@ TABLE = {
 
 @dataclass
 class Gated(FakeUpstream):
-    """Markdown that comes once `gate` is open."""
+    """Markdown that is read once `gate` is open, and comes once `way` is, as it was read."""
 
     gate: trio.Event = field(default_factory=trio.Event)
+    way: trio.Event | None = None
     media_type: str = "text/markdown"
 
     async def fetch(self, wanted: Wanted, validators: Validators | None = None) -> Fetched:
         if not wanted.listing:
             await self.gate.wait()
-        return await super().fetch(wanted, validators)
+        way = self.way
+        fetched = await super().fetch(wanted, validators)
+        if way is not None:
+            await way.wait()
+        return fetched
 
     def times_asked(self) -> dict[str, int]:
         return {name: self.times(name) for name in map(spelled, self.asked)}

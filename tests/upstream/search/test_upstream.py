@@ -182,6 +182,23 @@ async def test_a_purge_is_seen_at_once() -> None:
         assert await rig.titles("touch") == []
 
 
+async def test_a_build_from_before_a_purge_that_ends_last() -> None:
+    """It does not take the place of the one from after it."""
+    async with open_rig() as rig, trio.open_nursery() as nursery:
+        way = rig.api.way = trio.Event()
+        nursery.start_soon(rig.titles, "press")
+        await trio.testing.wait_all_tasks_blocked()
+        rig.api.way = None
+        rig.api.documents = docs(button="# Button\n\nTouch it.")
+        await rig.pipeline.purge(Selector("tag", "upstream:api"))
+        assert await rig.titles("touch") == ["Button"]
+        async with trio.open_nursery() as waiting:
+            waiting.start_soon(rig.pipeline.wait_landed)
+            way.set()
+        assert await rig.titles("touch") == ["Button"]
+        assert await rig.titles("press") == []
+
+
 async def test_an_answer_is_not_kept_twice() -> None:
     """Queries are many, and each takes a millisecond: only what a tool makes of them is worth its room."""
     async with open_rig() as rig:
