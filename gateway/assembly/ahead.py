@@ -50,7 +50,6 @@ async def look_at_files_again(
 async def start_working_ahead(stack: AsyncExitStack, core: Core, gateway: Gateway, *, ahead: bool) -> None:
     """Warm, and watch for new releases and changed files; with `ahead` false, only be ready to warm when asked."""
     services = await stack.enter_async_context(cancelled_at_the_end())
-    await services.start(partial(gateway.warmer.run, ahead=ahead))
     for name, section in gateway.profile.upstreams.items():
         match section.watch if ahead and not isinstance(section, SearchUpstream | McpUpstream) else None:
             case Watch(interval=interval):
@@ -63,6 +62,7 @@ async def start_working_ahead(stack: AsyncExitStack, core: Core, gateway: Gatewa
                 changed = partial(_files_changed, gateway)
                 folder = gateway.catalogue.documents.upstreams[name]
                 await services.start(FolderWatch(folder, interval, changed, core.folders).run)
+    await services.start(partial(gateway.warmer.run, ahead=ahead))
 
 
 async def _new_release(gateway: Gateway, upstream: str, _before: str, _latest: str) -> None:

@@ -14,12 +14,15 @@ log = structlog.get_logger(__name__)
 
 FILES = Wanted("")
 """The document that lists the files."""
+_START = 1.0
+"""Seconds for which nothing is served before a folder is known; one that takes longer holds up nobody."""
 
 
 class FolderWatch:
     """Lists the files of one upstream every `interval` seconds; calls `changed` when the list is another one.
 
-    The list tells names, sizes and times. The first look only learns it. `seen` has what a watch before this one saw,
+    The list tells names, sizes and times. The look before anything is served only learns it; where that one failed, the
+    next counts as a change, since what was served meanwhile may be older. `seen` has what a watch before this one saw,
     by the upstream.
     """
 
@@ -34,24 +37,34 @@ class FolderWatch:
         self._interval = interval
         self._changed = changed
         self._seen = {} if seen is None else seen
+        self._serving = False
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Look now and every interval, until cancelled. A folder that can't be read is looked into the next time."""
+        """Look now and every interval, until cancelled; it has started when the first look is over.
+
+        A folder that can't be read is looked into the next time.
+        """
+        with trio.move_on_after(_START):
+            await self._try_to_look()
+        self._serving = True
         task_status.started()
         while True:
-            try:
-                await self.look()
-            except GatewayError as error:
-                log.warning("can't look for changed files", upstream=self._upstream.name, error=str(error))
-            except Exception:  # a mistake of ours must not end the gateway that this looks after
-                log.exception("can't look for changed files", upstream=self._upstream.name)
             await trio.sleep(self._interval)
+            await self._try_to_look()
+
+    async def _try_to_look(self) -> None:
+        try:
+            await self.look()
+        except GatewayError as error:
+            log.warning("can't look for changed files", upstream=self._upstream.name, error=str(error))
+        except Exception:  # a mistake of ours must not end the gateway that this looks after
+            log.exception("can't look for changed files", upstream=self._upstream.name)
 
     async def look(self) -> None:
         """List the files; raises UpstreamError when they can't be listed, TierError when a purge failed."""
         files = (await self._upstream.fetch(FILES)).body
         before = self._seen.get(self._upstream.name)
-        if before is not None and files != before:
+        if files != before and (before is not None or self._serving):
             log.info("files changed", upstream=self._upstream.name)
             await self._changed(self._upstream.name)
         self._seen[self._upstream.name] = files  # only now: what fails above is done at the next look

@@ -68,3 +68,45 @@ async def test_what_could_not_be_made_stale_is_made_so_later(
     folder.files = b"b"
     await trio.sleep(10)
     assert told == ["docs"]
+
+
+async def test_a_folder_that_was_not_seen_before_anything_was_served(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    """What was made of it meanwhile may be older than what is seen first. One that hangs holds up nobody."""
+    told: list[str] = []
+
+    async def changed(upstream: str) -> None:
+        told.append(upstream)
+
+    class Hanging(Listed):
+        async def fetch(self, wanted: Wanted, validators: Validators | None = None) -> Fetched:
+            if self.files == b"hanging":
+                await trio.sleep_forever()
+            return await super().fetch(wanted, validators)
+
+    for first in (None, b"hanging"):
+        folder = Hanging()
+        folder.files = first
+        began = trio.current_time()
+        await nursery.start(FolderWatch(folder, 2.0, changed).run)
+        assert trio.current_time() - began < 2
+        folder.files = b"a"
+        await trio.sleep(5)
+        assert told == ["docs"]
+        told.clear()
+
+
+async def test_a_change_right_after_the_start(nursery: trio.Nursery) -> None:
+    """The first look is over by then."""
+    told: list[str] = []
+
+    async def changed(upstream: str) -> None:
+        told.append(upstream)
+
+    folder = Listed()
+    await nursery.start(FolderWatch(folder, 0.01, changed).run)
+    folder.files = b"b"
+    with trio.fail_after(10):
+        while not told:  # noqa: ASYNC110  # nothing tells of it
+            await trio.sleep(0.01)
