@@ -26,8 +26,8 @@ async def opened(path: Path, clock: Clock | None = None, **section: object) -> A
     about = DiskSection.model_validate({"path": str(path), **section})
     async with (
         trio_asyncio.open_loop(),
-        trio.open_nursery() as services,
         open_disk(about, clock or Clock()) as disk,
+        trio.open_nursery() as services,
     ):
         await services.start(disk.run)
         yield disk
