@@ -14,6 +14,13 @@ from hypercorn.typing import ASGIFramework
 
 log = structlog.get_logger(__name__)
 
+FIRST = 2.0
+"""Seconds that a client has for its first request when the end comes: it may have connected a moment before."""
+RECENT = 0.5
+"""Seconds that a client has for its next request then, if it was answered no longer ago: it may be on its way."""
+_TURNS = 3
+"""Turns of the event loop in which the reader is sure to have read what is there."""
+
 
 class Hypercorn:
     """Serves connections with an ASGI application, also from where they have been read to."""
@@ -40,15 +47,30 @@ class Hypercorn:
 
 
 class _Server(TCPServer):
-    """A connection that is not idle before what was read of it has been handled: in a drain it would be closed."""
+    """A connection that is closed when it is idle for long, or in a drain, and never with a request that has begun."""
 
     def __init__(self, app: ASGIWrapper, config: Config, context: WorkerContext, stream: _Stream) -> None:
         super().__init__(app, config, context, {}, cast("trio.SSLStream[trio.SocketStream]", stream))
-        self._replayed = stream.replayed
+        self._bytes = stream
+        self._asked = False
 
     async def _idle_timeout(self) -> None:
-        await self._replayed.wait()
-        await super()._idle_timeout()
+        """Close the connection once it is idle: hypercorn starts this when it may be, and cancels it at a request.
+
+        Its own closes at once when the drain begins, also where a request was read in the same moment.
+        """
+        last_request = trio.current_time() + (RECENT if self._asked else FIRST)
+        self._asked = True
+        await self._bytes.replayed.wait()
+        with trio.move_on_after(self.config.keep_alive_timeout):
+            await self.context.terminated.wait()
+            await trio.sleep_until(last_request)
+        for _ in range(_TURNS):
+            await trio.lowlevel.checkpoint()
+            if not self._bytes.socket.is_readable():
+                break
+        with trio.CancelScope(shield=True):
+            await self._initiate_server_close()
 
 
 class _Stream:

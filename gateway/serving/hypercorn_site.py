@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
 from functools import partial
+from itertools import chain
 from typing import cast
 
 import trio
@@ -52,17 +54,30 @@ class HypercornSite:
     ) -> None:
         config = self.config
         hypercorn = Hypercorn(self._app, config)
-        # Of their own: these are closed with the last of what listens there.
-        listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(sock.dup())) for sock in sockets]
         async with trio.open_nursery() as connections:
-            async with trio.open_nursery() as accepting:
-                accept = partial(trio.serve_listeners, hypercorn.serve, listeners, handler_nursery=connections)
-                await accepting.start(accept)
-                task_status.started()
-                await wait_any(self._stop, over)
-                accepting.cancel_scope.cancel()
+            with ExitStack() as stack:
+                # Of their own: these are closed with the last of what listens there. The last to be made decides that
+                # none of them blocks.
+                left = [stack.enter_context(sock.dup()) for sock in sockets]
+                listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(sock.dup())) for sock in sockets]
+                async with trio.open_nursery() as accepting:
+                    accept = partial(trio.serve_listeners, hypercorn.serve, listeners, handler_nursery=connections)
+                    await accepting.start(accept)
+                    task_status.started()
+                    await wait_any(self._stop, over)
+                    accepting.cancel_scope.cancel()
+                for stream in chain.from_iterable(map(_accepted, left)):
+                    connections.start_soon(hypercorn.serve, stream)
             await hypercorn.drain()
             connections.cancel_scope.deadline = trio.current_time() + config.graceful_timeout
+
+
+def _accepted(listening: socket.socket) -> Iterator[trio.SocketStream]:
+    """The connections that the system has accepted already: their clients know nothing of the end."""
+    listening.setblocking(False)
+    with suppress(OSError):
+        while True:
+            yield trio.SocketStream(trio.socket.from_stdlib_socket(listening.accept()[0]))
 
 
 def quiet_config() -> Config:

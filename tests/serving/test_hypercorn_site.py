@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import Any, cast
 
 import pytest
@@ -111,6 +111,53 @@ async def test_a_connection_that_fails_ends_no_other(handed_over: bool) -> None:
                 await client.send_all(_GET)
                 assert (await client.receive_some()).startswith(b"HTTP/1.1 204")
     assert [each["event"] for each in said] == ["a connection failed"]
+
+
+async def answering(scope: Any, receive: Any, send: Any) -> None:
+    """Answer once the whole request is there; says so where it is not, as any application would."""
+    while (event := await receive())["type"] == "http.request" and event["more_body"]:
+        pass
+    assert event["type"] == "http.request", "the connection was closed under a request"
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.mark.parametrize("turns", range(0, 24, 2))
+@pytest.mark.parametrize("body", [b"", b"abc"])
+async def test_a_request_that_comes_with_the_end_is_answered(body: bytes, turns: int) -> None:
+    """Whether it is the next of its connection, the first, or on one that was not even accepted; and in two parts."""
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+    app = Switch(at_path("/", cast("ASGIFramework", answering), streams=True))
+    stop = trio.Event()
+    with ExitStack() as stack, capture_logs() as said, trio.fail_after(30):
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+
+        def connected() -> socket.socket:
+            return stack.enter_context(socket.create_connection(listener.getsockname()))
+
+        async def heard(client: socket.socket) -> bytes:
+            await trio.lowlevel.wait_readable(client)
+            return client.recv(1000)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(HypercornSite(app, quiet_config(), stop).run, [listener])
+            clients = [connected() for _ in range(3)]
+            for client in clients[:2]:
+                client.sendall(head + body)
+                assert (await heard(client)).startswith(b"HTTP/1.1 204")
+            clients += [connected() for _ in range(30)]
+            stop.set()
+            for _ in range(turns):
+                await trio.lowlevel.checkpoint()
+            for client in clients:
+                client.sendall(head)
+            await trio.lowlevel.checkpoint()
+            for client in clients:
+                client.sendall(body)
+            for client in clients:
+                assert (await heard(client)).startswith(b"HTTP/1.1 204")
+                assert await heard(client) == b"", "it was the last of its connection"
+    assert said == []
 
 
 @asynccontextmanager

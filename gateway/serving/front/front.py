@@ -15,7 +15,7 @@ from gateway.serving.front.connection import Connection, HandedOver, Phase
 from gateway.serving.front.handling import Handling
 from gateway.serving.front.poller import Poller
 from gateway.serving.front.replies import refusal
-from gateway.serving.hypercorn_connections import Hypercorn
+from gateway.serving.hypercorn_connections import FIRST, RECENT, Hypercorn
 from gateway.telemetry.metrics import Counts
 
 log = structlog.get_logger(__name__)
@@ -27,10 +27,6 @@ _LATE = {
 _WATCH = 1.0
 """Seconds between two looks at the deadlines: they end connections so much later at most."""
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-_FIRST = 2.0
-"""Seconds that a client has for its first request when the end comes: it may have connected a moment before."""
-_RECENT = 0.5
-"""Seconds that a client has for its next request then, if it was answered no longer ago: it may be on its way."""
 _AT_ONCE = 64
 """Connections that are accepted in one turn at most: the turns of those that are open may be long."""
 _PAUSE = 0.1
@@ -193,13 +189,13 @@ class Front:
         now = trio.current_time()
         for connection in self._open:
             connection.draining = True
-        self._end_those(lambda connection: connection.asked and now - connection.since > _RECENT)
+        self._end_those(lambda connection: connection.asked and now - connection.since > RECENT)
 
     async def _end_idle(self) -> None:
         """Close the connections that the drain has left open, and on which nothing more was asked."""
-        await trio.sleep(_RECENT)
+        await trio.sleep(RECENT)
         self._end_those(lambda connection: connection.asked)
-        await trio.sleep(_FIRST - _RECENT)
+        await trio.sleep(FIRST - RECENT)
         self._end_those(lambda _: True)
 
     def _end_those(self, which: Callable[[Connection], bool]) -> None:
