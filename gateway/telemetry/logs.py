@@ -29,7 +29,10 @@ _QUIET = (
 """Libraries that log through the standard library; their warnings are ours to pass on, their chatter is not."""
 _SILENT = ("mcp.client", "coredis")
 """What it logs with a traceback is told to who asked, as a sentence."""
-_SESSIONS = "mcp.server.streamable_http"
+_SERVER = "mcp.server.streamable_http"
+_GONE = frozenset({"ClosedResourceError", "ClientDisconnect"})
+"""What the SDK logs as an error of the server's: a client that ends its session while something else of it is on its
+way, and one that leaves within a request."""
 
 
 def set_up_logging(
@@ -70,7 +73,7 @@ def set_up_logging(
         logging.getLogger(name).setLevel(max(logging.WARNING, _LEVELS[level]))
     for name in _SILENT:
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    logging.getLogger(_SESSIONS).addFilter(_no_ended_session)
+    logging.getLogger(_SERVER).addFilter(_is_ours)
 
 
 def _json(event: EventDict, **options: Any) -> str:
@@ -80,10 +83,10 @@ def _json(event: EventDict, **options: Any) -> str:
         return json.dumps(event, **options)
 
 
-def _no_ended_session(record: logging.LogRecord) -> bool:
-    """Whether it is anything but a session that its client has ended while something else of it was on its way."""
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether it is anything but a client that has gone."""
     error = record.exc_info[1] if record.exc_info else None
-    return type(error).__name__ != "ClosedResourceError"
+    return type(error).__name__ not in _GONE
 
 
 def _strip(logger: Any, name: str, event: EventDict) -> EventDict:

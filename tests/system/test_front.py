@@ -491,6 +491,11 @@ def test_who_breaks_off_while_it_is_answered_ends_nobody_else(folder: Path, fron
                         connection.sendall(b"zz\x00\r\n\r\n")
                         while connection.recv(65536):
                             pass
+        head = f"POST /mcp HTTP/1.1\r\nHost: localhost:{gateway.port}\r\nContent-Type: application/json\r\n"
+        for begun in ("", '{"json'):
+            with socket.create_connection(mcp, timeout=30) as connection:
+                connection.sendall(f"{head}Accept: application/json\r\nContent-Length: 50\r\n\r\n{begun}".encode())
+                time.sleep(0.1)
         answer = ask(gateway, PING)
         assert answer is not None
         assert answer.status == 200
