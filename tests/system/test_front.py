@@ -483,7 +483,7 @@ def test_who_breaks_off_while_it_is_answered_ends_nobody_else(folder: Path, fron
         mcp = ("127.0.0.1", gateway.port)
         for address, path in ((mcp, "/mcp"), (mcp, "/none"), ((admin.hostname, admin.port), "/api/cache/stats")):
             head = f"POST {path} HTTP/1.1\r\nHost: localhost:{address[1]}\r\nTransfer-Encoding: chunked\r\n\r\n"
-            for number in range(150):
+            for number in range(75):
                 with socket.create_connection(address, timeout=30) as connection:
                     connection.sendall(head.encode())
                     time.sleep(number % 15 / 5000)  # it takes some thousandths of a second to answer

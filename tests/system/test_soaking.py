@@ -63,10 +63,10 @@ def serving(folder: Path, url: str, more: str = "") -> Iterator[Gateway]:
         yield gateway
 
 
-async def soak(folder: Path, gateway: Gateway, *arguments: str) -> Ended:
+async def soak(folder: Path, gateway: Gateway, *arguments: str, pause: float = 0.05) -> Ended:
     where = ["--url", gateway.admin, "--mcp", gateway.url, "--profile", "./p.toml"]
     ended = await trio.run_process(
-        command("soak", *where, "--connections", "4", "--pause", "0.05", *arguments),
+        command("soak", *where, "--connections", "4", "--pause", str(pause), *arguments),
         cwd=folder,
         env=environment(folder),
         capture_stdout=True,
@@ -88,7 +88,7 @@ async def things(nursery: trio.Nursery) -> Things:
 async def test_three_minutes(tmp_path: Path, things: Things) -> None:
     """Memory and descriptors are flat, nothing failed, and the report is one that the list before a release takes."""
     with serving(tmp_path, things.url) as gateway:
-        ended = await soak(tmp_path, gateway, "--minutes", "3", "--report", "soak.json")
+        ended = await soak(tmp_path, gateway, "--minutes", "3", "--report", "soak.json", pause=0.1)
         assert (ended.code, ended.err) == (0, ""), ended.out
         assert gateway.stop() == 0
     assert ended.out.startswith("passed: ")
