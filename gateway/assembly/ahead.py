@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
+import trio
 
 from gateway.assembly.core import Core
 from gateway.assembly.gateway import Gateway
@@ -20,6 +21,7 @@ from gateway.profile.upstreams.files import FolderWatch as FolderWatchSection
 from gateway.profile.upstreams.mcp import McpUpstream
 from gateway.profile.upstreams.releases import Watch
 from gateway.profile.upstreams.search import SearchUpstream
+from gateway.watch.folders import FolderWatch
 from gateway.watch.versions import VersionWatch
 
 if TYPE_CHECKING:
@@ -50,19 +52,21 @@ async def look_at_files_again(
 async def start_working_ahead(stack: AsyncExitStack, core: Core, gateway: Gateway, *, ahead: bool) -> None:
     """Warm, and watch for new releases and changed files; with `ahead` false, only be ready to warm when asked."""
     services = await stack.enter_async_context(cancelled_at_the_end())
+    async with trio.open_nursery() as starting:  # all at once: a folder may be waited for
+        for watch in _watches(core, gateway) if ahead else ():
+            starting.start_soon(services.start, watch.run)
+    await services.start(partial(gateway.warmer.run, ahead=ahead))
+
+
+def _watches(core: Core, gateway: Gateway) -> Iterator[VersionWatch | FolderWatch]:
     for name, section in gateway.profile.upstreams.items():
-        match section.watch if ahead and not isinstance(section, SearchUpstream | McpUpstream) else None:
+        match section.watch if not isinstance(section, SearchUpstream | McpUpstream) else None:
             case Watch(interval=interval):
                 released = partial(_new_release, gateway)
-                watch = VersionWatch(gateway.catalogue.documents, name, interval, released, core.releases)
-                await services.start(watch.run)
+                yield VersionWatch(gateway.catalogue.documents, name, interval, released, core.releases)
             case FolderWatchSection(interval=interval):
-                from gateway.watch.folders import FolderWatch
-
                 changed = partial(_files_changed, gateway)
-                folder = gateway.catalogue.documents.upstreams[name]
-                await services.start(FolderWatch(folder, interval, changed, core.folders).run)
-    await services.start(partial(gateway.warmer.run, ahead=ahead))
+                yield FolderWatch(gateway.catalogue.documents.upstreams[name], interval, changed, core.folders)
 
 
 async def _new_release(gateway: Gateway, upstream: str, _before: str, _latest: str) -> None:

@@ -18,6 +18,7 @@ from gateway.errors import StartError
 from gateway.pipeline.invalidation import Selector
 from gateway.pipeline.pipeline import Siblings
 from gateway.profile.loader import Loaded
+from gateway.watch.folders import UNSEEN
 
 _KINDS = ("tools", "resources", "templates", "prompts")
 
@@ -105,10 +106,11 @@ class Running:
         if core.shared is not None:
             core.shared.tier.purging.keep_beside(beside(tiers.disk))
         core.series.keep(loaded.profile.metrics.history)
-        for name, section in before.gateway.profile.upstreams.items():
-            if section != loaded.profile.upstreams.get(name):
+        upstreams, others = loaded.profile.upstreams, before.gateway.profile.upstreams
+        for name in upstreams.keys() | others.keys():
+            if upstreams.get(name) != others.get(name):
                 core.releases.pop(name, None)
-                core.folders.pop(name, None)
+                core.folders[name] = UNSEEN  # they are served from now on, and looked into a moment later
         self._present = following
         commit()
         following.decide(taken=True)

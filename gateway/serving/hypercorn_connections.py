@@ -8,6 +8,8 @@ import structlog
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
+from hypercorn.events import Event
+from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework
@@ -18,8 +20,10 @@ FIRST = 2.0
 """Seconds that a client has for its first request when the end comes: it may have connected a moment before."""
 RECENT = 0.5
 """Seconds that a client has for its next request then, if it was answered no longer ago: it may be on its way."""
-_TURNS = 3
-"""Turns of the event loop in which the reader is sure to have read what is there."""
+_QUIET = 3
+"""Turns of the event loop in a row in which nothing was read, after which what was read before is no request."""
+_TURNS = 24
+"""...and after so many it is none that hypercorn reads."""
 
 
 class Hypercorn:
@@ -42,17 +46,29 @@ class Hypercorn:
             log.exception("a connection failed")
 
     async def drain(self) -> None:
-        """Close connections as they get idle."""
+        """Close connections as they get idle, a moment after their last request."""
         await self._context.terminated.set()
 
 
 class _Server(TCPServer):
-    """A connection that is closed when it is idle for long, or in a drain, and never with a request that has begun."""
+    """A connection that is closed when it is idle for long, or in a drain, and not with a request that has begun."""
 
     def __init__(self, app: ASGIWrapper, config: Config, context: WorkerContext, stream: _Stream) -> None:
         super().__init__(app, config, context, {}, cast("trio.SSLStream[trio.SocketStream]", stream))
         self._bytes = stream
         self._asked = False
+        self._http2: H2Protocol | None = None
+
+    async def protocol_send(self, event: Event) -> None:
+        await super().protocol_send(event)
+        if self._http2 is None and isinstance(self.protocol.protocol, H2Protocol):
+            # What HTTP/1.1 took for a request is the beginning of HTTP/2, and that is idle.
+            self._http2 = self.protocol.protocol
+            await self.idle_task.restart(self._task_group, self._idle_timeout)
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        await self.idle_task.stop()  # nobody is there any more
 
     async def _idle_timeout(self) -> None:
         """Close the connection once it is idle: hypercorn starts this when it may be, and cancels it at a request.
@@ -64,13 +80,21 @@ class _Server(TCPServer):
         await self._bytes.replayed.wait()
         with trio.move_on_after(self.config.keep_alive_timeout):
             await self.context.terminated.wait()
-            await trio.sleep_until(last_request)
+            if self._http2 is None:  # which refuses requests by now; on another connection they are answered
+                await trio.sleep_until(last_request)
+        await self._wait_quiet()
+        if self._http2 is None or self._http2.idle:
+            with trio.CancelScope(shield=True):
+                await self._initiate_server_close()
+
+    async def _wait_quiet(self) -> None:
+        quiet, reads = 0, self._bytes.reads
         for _ in range(_TURNS):
             await trio.lowlevel.checkpoint()
-            if not self._bytes.socket.is_readable():
+            quiet = 0 if self._bytes.has_more or self._bytes.reads != reads else quiet + 1
+            reads = self._bytes.reads
+            if quiet == _QUIET:
                 break
-        with trio.CancelScope(shield=True):
-            await self._initiate_server_close()
 
 
 class _Stream:
@@ -80,6 +104,8 @@ class _Stream:
         self._stream = stream
         self.socket = stream.socket
         self._read = read
+        self.reads = 0
+        """How often something was read, the end included."""
         self.replayed = trio.Event()
         """Set when hypercorn asks for more than what was read."""
 
@@ -89,7 +115,14 @@ class _Stream:
             data, self._read = self._read[:max_bytes], self._read[max_bytes:] if max_bytes is not None else b""
             return data
         self.replayed.set()
-        return await self._stream.receive_some(max_bytes)
+        data = await self._stream.receive_some(max_bytes)
+        self.reads += 1
+        return data
+
+    @property
+    def has_more(self) -> bool:
+        """Whether something is there that was not read yet."""
+        return self.socket.fileno() >= 0 and self.socket.is_readable()
 
     async def send_all(self, data: bytes) -> None:
         """Send; ClosedResourceError also while the connection is being closed, which hypercorn takes for what it is.

@@ -31,7 +31,7 @@ class HypercornSite:
     async def run(
         self, sockets: Sequence[socket.socket], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        """Serve on these sockets, which stay open; once `stop` is set, finish what is under way."""
+        """Serve on these sockets; once `stop` is set, close them and finish what is under way."""
         async with trio.open_nursery() as self._servers:
             if sockets:
                 await self._servers.start(self._serve, sockets, self._over)
@@ -56,8 +56,9 @@ class HypercornSite:
         hypercorn = Hypercorn(self._app, config)
         async with trio.open_nursery() as connections:
             with ExitStack() as stack:
-                # Of their own: these are closed with the last of what listens there. The last to be made decides that
-                # none of them blocks.
+                for sock in sockets:
+                    sock.setblocking(False)
+                # Of their own: these are closed with the last of what listens there.
                 left = [stack.enter_context(sock.dup()) for sock in sockets]
                 listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(sock.dup())) for sock in sockets]
                 async with trio.open_nursery() as accepting:
@@ -68,16 +69,19 @@ class HypercornSite:
                     accepting.cancel_scope.cancel()
                 for stream in chain.from_iterable(map(_accepted, left)):
                     connections.start_soon(hypercorn.serve, stream)
+            if self._stop.is_set():  # who connects from now on is refused, and does not wait for nothing
+                for sock in sockets:
+                    sock.close()
             await hypercorn.drain()
             connections.cancel_scope.deadline = trio.current_time() + config.graceful_timeout
 
 
 def _accepted(listening: socket.socket) -> Iterator[trio.SocketStream]:
     """The connections that the system has accepted already: their clients know nothing of the end."""
-    listening.setblocking(False)
     with suppress(OSError):
         while True:
-            yield trio.SocketStream(trio.socket.from_stdlib_socket(listening.accept()[0]))
+            with suppress(ConnectionAbortedError):
+                yield trio.SocketStream(trio.socket.from_stdlib_socket(listening.accept()[0]))
 
 
 def quiet_config() -> Config:

@@ -59,7 +59,8 @@ class Upkeep:
 
     A chore's commit does not move the WAL into the file (a checkpoint, sqlite.org/wal.html): it would wait for the disk
     three times with all that the chore has done. The steps of a move are jobs of their own, and other threads do the
-    waiting between them (`gateway.tiers.disk_move`). Reads are served meanwhile, writes wait until it is done.
+    waiting between them (`gateway.tiers.disk_move`). Reads are served meanwhile; writes wait until it is done, and so
+    do reads behind a purge.
     """
 
     def __init__(

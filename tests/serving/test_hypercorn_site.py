@@ -14,6 +14,7 @@ from hypercorn.config import Config
 from hypercorn.typing import ASGIFramework
 from structlog.testing import capture_logs
 
+from gateway.serving import hypercorn_connections
 from gateway.serving.at_path import at_path
 from gateway.serving.hypercorn_connections import Hypercorn
 from gateway.serving.hypercorn_site import HypercornSite, quiet_config
@@ -24,6 +25,9 @@ _TIMES = 30
 _HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 _GET = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 _NO_CHUNK = b"zz\x00\r\n\r\n"
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+"""With no settings (RFC 9113, section 3.4)."""
+_GOAWAY = b"\0\0\x08\7\0\0\0\0\0" + bytes(8)
 
 
 @pytest.mark.parametrize("handed_over", [False, True])
@@ -124,8 +128,12 @@ async def answering(scope: Any, receive: Any, send: Any) -> None:
 
 @pytest.mark.parametrize("turns", range(0, 24, 2))
 @pytest.mark.parametrize("body", [b"", b"abc"])
-async def test_a_request_that_comes_with_the_end_is_answered(body: bytes, turns: int) -> None:
+async def test_a_request_that_comes_with_the_end_is_answered(
+    monkeypatch: pytest.MonkeyPatch, body: bytes, turns: int
+) -> None:
     """Whether it is the next of its connection, the first, or on one that was not even accepted; and in two parts."""
+    for patience in ("FIRST", "RECENT"):
+        monkeypatch.setattr(hypercorn_connections, patience, 20.0)  # however busy the machine is
     head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
     app = Switch(at_path("/", cast("ASGIFramework", answering), streams=True))
     stop = trio.Event()
@@ -134,10 +142,6 @@ async def test_a_request_that_comes_with_the_end_is_answered(body: bytes, turns:
 
         def connected() -> socket.socket:
             return stack.enter_context(socket.create_connection(listener.getsockname()))
-
-        async def heard(client: socket.socket) -> bytes:
-            await trio.lowlevel.wait_readable(client)
-            return client.recv(1000)
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(HypercornSite(app, quiet_config(), stop).run, [listener])
@@ -158,6 +162,83 @@ async def test_a_request_that_comes_with_the_end_is_answered(body: bytes, turns:
                 assert (await heard(client)).startswith(b"HTTP/1.1 204")
                 assert await heard(client) == b"", "it was the last of its connection"
     assert said == []
+
+
+@pytest.mark.parametrize("turns", range(20))
+async def test_no_request_is_begun_and_not_answered(monkeypatch: pytest.MonkeyPatch, turns: int) -> None:
+    """On connections that were idle for long it is one or the other, in whichever turn of the end it comes."""
+    monkeypatch.setattr(hypercorn_connections, "RECENT", 0.0)
+    begun = 0
+
+    async def counting(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal begun
+        begun += 1
+        await answering(scope, receive, send)
+
+    stop = trio.Event()
+    app = Switch(at_path("/", cast("ASGIFramework", counting), streams=True))
+    head = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    answered = 0
+    with ExitStack() as stack, trio.fail_after(30):
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        async with trio.open_nursery() as nursery:
+            await nursery.start(HypercornSite(app, quiet_config(), stop).run, [listener])
+            clients = [stack.enter_context(socket.create_connection(listener.getsockname())) for _ in range(20)]
+            for client in clients:
+                client.sendall(head)
+                assert (await heard(client)).startswith(b"HTTP/1.1 204")
+            begun = 0
+            stop.set()
+            for _ in range(turns):
+                await trio.lowlevel.checkpoint()
+            for client in clients:
+                with suppress(OSError):
+                    client.sendall(head)
+            for client in clients:
+                with suppress(OSError):
+                    answered += (await heard(client)).startswith(b"HTTP/1.1 204")
+    assert answered == begun
+
+
+@pytest.mark.parametrize("handed_over", [False, True])
+@pytest.mark.parametrize("first", [b"\x16\x03\x01\x02\x00", b"GET\r\n\r\n", _PREFACE, _PREFACE + _GOAWAY, b""])
+async def test_who_is_idle_is_left_quietly(caplog: pytest.LogCaptureFixture, handed_over: bool, first: bytes) -> None:
+    """Also where hypercorn has closed the connection itself, and in HTTP/2 before the first request."""
+    config = quiet_config()
+    config.keep_alive_timeout = 0.05
+    with capture_logs() as said:
+        async with serving(answering, handed_over, config) as address, await trio.open_tcp_stream(*address) as client:
+            await client.send_all(first)
+            await to_the_end(client)
+            await trio.sleep(0.1)
+    assert said == []
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_the_end_is_not_waited_for_on_http_2(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There each request would be refused by now. Nobody else can connect meanwhile."""
+    monkeypatch.setattr(hypercorn_connections, "FIRST", 20.0)
+    app = Switch(at_path("/", cast("ASGIFramework", answering), streams=True))
+    stop = trio.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener, trio.fail_after(10):
+        address = listener.getsockname()
+        async with trio.open_nursery() as nursery:
+            await nursery.start(HypercornSite(app, quiet_config(), stop).run, [listener])
+            async with await trio.open_tcp_stream(*address) as begun, await trio.open_tcp_stream(*address) as late:
+                await begun.send_all(_PREFACE)
+                assert await begun.receive_some()
+                stop.set()
+                await to_the_end(begun)
+                with pytest.raises(OSError, match="all attempts to connect"):
+                    await trio.open_tcp_stream(*address)
+                await late.send_all(_PREFACE)
+                await to_the_end(late)
+
+
+async def heard(client: socket.socket) -> bytes:
+    """Some bytes of what comes; nothing at the end."""
+    await trio.lowlevel.wait_readable(client)
+    return client.recv(1000)
 
 
 @asynccontextmanager

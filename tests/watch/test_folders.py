@@ -97,16 +97,35 @@ async def test_a_folder_that_was_not_seen_before_anything_was_served(
         told.clear()
 
 
-async def test_a_change_right_after_the_start(nursery: trio.Nursery) -> None:
-    """The first look is over by then."""
+async def test_a_watch_that_follows_one_that_saw_nothing(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    """After a reload, too, what was made of the folder meanwhile may be older than what is seen first."""
     told: list[str] = []
+    seen: dict[str, bytes] = {}
 
     async def changed(upstream: str) -> None:
         told.append(upstream)
 
     folder = Listed()
+    folder.files = None
+    async with trio.open_nursery() as before:
+        await before.start(FolderWatch(folder, 2.0, changed, seen).run)
+        before.cancel_scope.cancel()
+    folder.files = b"a"
+    await nursery.start(FolderWatch(folder, 2.0, changed, seen).run)
+    assert told == ["docs"]
+
+
+async def test_a_change_right_after_the_start(nursery: trio.Nursery) -> None:
+    """The first look is over by then."""
+    told = trio.Event()
+
+    async def changed(upstream: str) -> None:
+        told.set()
+
+    folder = Listed()
     await nursery.start(FolderWatch(folder, 0.01, changed).run)
     folder.files = b"b"
     with trio.fail_after(10):
-        while not told:  # noqa: ASYNC110  # nothing tells of it
-            await trio.sleep(0.01)
+        await told.wait()

@@ -96,8 +96,6 @@ class Index:
         self.fingerprint = fingerprint
         """Of what it was built of: another one whenever a document, a field or this code has changed."""
         self.path = path
-        self.build = 0
-        """Which build it is of, or was found to be good by; a later one began later."""
         self.closed = False
         self._connection = connection
         self._busy = threading.Lock()

@@ -41,6 +41,8 @@ INDEX = "#index"
 _LISTING = Wanted("", listing=True)
 _ATTEMPTS = 4
 """How often an index is looked for, which may be replaced, damaged or given up meanwhile."""
+_REMEMBERED = 1000
+"""Releases of which it is remembered which build was the last: more than have builds under way at once."""
 _LIMIT = 10
 """Hits of an answer where the query names no `limit`."""
 
@@ -62,6 +64,8 @@ class Search:
         self._flights = flights
         self._indexes: OrderedDict[str, Index] = OrderedDict()
         self._builds = itertools.count(1)
+        self._newest: OrderedDict[str, int] = OrderedDict()
+        """The number of the build that the last index of a release is of; later ones began later."""
         # One at a time: a query takes a millisecond, and a connection is used by one thread.
         self._searchers = trio.CapacityLimiter(1)
         self._builders = trio.CapacityLimiter(1)
@@ -142,11 +146,12 @@ class Search:
         self._keep(version, index, number)
         return index
 
-    async def _known(self, version: str | None, fingerprint: str, number: int) -> Index | None:
-        """The index of that fingerprint, when it is open or its file is whole."""
+    async def _known(self, version: str | None, fingerprint: str, number: int | None = None) -> Index | None:
+        """The index of that fingerprint, when it is open or its file is whole; `number` is that of a build."""
         index = self._indexes.get(version or "")
         if index is not None and index.fingerprint == fingerprint:
-            index.build = max(index.build, number)
+            if number is not None:
+                self._is_newest(version, number)
             self._indexes.move_to_end(version or "")
             return index
         file = self._file(version)
@@ -157,11 +162,13 @@ class Search:
             self._keep(version, found, number)
         return found
 
-    def _keep(self, version: str | None, index: Index, number: int) -> None:
-        """Serve this index from now on, unless a build that began later was done before; give up what is too much."""
-        index.build = number
+    def _keep(self, version: str | None, index: Index, number: int | None) -> None:
+        """Serve this index from now on, and give up what is too much.
+
+        It is closed where a build that began later was done before, and one that is of no build where another is there.
+        """
         there = self._indexes.get(version or "")
-        if there is not None and there.build > number:
+        if not self._is_newest(version, number) if number is not None else there is not None:
             index.close()
             return
         if there is not None:
@@ -174,11 +181,21 @@ class Search:
             if oldest.path is not None:
                 oldest.path.unlink(missing_ok=True)
 
+    def _is_newest(self, version: str | None, number: int) -> bool:
+        """Whether no build that began after this one was done before; notes that this one is done."""
+        if number < self._newest.get(version or "", 0):
+            return False
+        self._newest[version or ""] = number
+        self._newest.move_to_end(version or "")
+        if len(self._newest) > _REMEMBERED:
+            self._newest.popitem(last=False)
+        return True
+
     async def _searched(self, version: str | None, about: Entry, search: partial[Answer]) -> Answer:
         """What the search finds. An index that is not there, or is damaged, is built first, once."""
         fingerprint = orjson.loads(about.payload)["fingerprint"]
         for _ in range(_ATTEMPTS):
-            index = self._indexes.get(version or "") or await self._known(version, fingerprint, 0)
+            index = self._indexes.get(version or "") or await self._known(version, fingerprint)
             if index is None:
                 await self._flights.run((self.name, version), partial(self._build, version))
                 continue
