@@ -105,6 +105,7 @@ def purge(store: Store, selector: Selector, *, soft: bool) -> tuple[int, Purge |
 
     Returns how many entries there were if that is known at once, and what is left to be done.
     """
+    store.purged += 1
     match selector.kind:
         case "key":
             return _purge_key(store, selector.value, soft=soft), None

@@ -115,7 +115,7 @@ async def import_from(disk: DiskTier, file: IO[bytes], name: str) -> Imported:
     entries are made as much older, so that no time is won. Raises TierError for what is no export, or not all of one:
     nothing is changed then; and when something is purged meanwhile, for the rest could bring it back.
     """
-    generation = await disk.do(Kind.READ, _generation)
+    purged = await disk.do(Kind.READ, _purged)
     await trio.to_thread.run_sync(_check, file, name)
     now = disk.clock()
     counts = dict.fromkeys(("imported", "expired", "from_the_future", "older"), 0)
@@ -125,7 +125,7 @@ async def import_from(disk: DiskTier, file: IO[bytes], name: str) -> Imported:
         newer = {key: entry for key, entry in batch.items() if entry.stored_at > known.get(key, float("-inf"))}
         counts["older"] += len(batch) - len(newer)
         disk.expect(newer)
-        await disk.do(Kind.CHANGE, partial(_put, entries=newer, generation=generation))
+        await disk.do(Kind.CHANGE, partial(_put, entries=newer, purged=purged))
         counts["imported"] += len(newer)
     return Imported(**counts)
 
@@ -235,11 +235,11 @@ def _stored_at(store: Store, keys: Sequence[str]) -> Mapping[str, float]:
     return {key: entry.stored_at for key, entry in read(store, keys).items()}
 
 
-def _generation(store: Store) -> int:
-    return store.purges.generation
+def _purged(store: Store) -> int:
+    return store.purged
 
 
-def _put(store: Store, entries: Mapping[str, Entry], generation: int) -> None:
-    if store.purges.generation != generation:
+def _put(store: Store, entries: Mapping[str, Entry], purged: int) -> None:
+    if store.purged != purged:
         raise TierError("the cache was purged during the import; the rest was not imported")
     put(store, entries)

@@ -60,6 +60,8 @@ class Store:
         self.entries = self.bytes_used = self.file_bytes = 0
         self.sweeps: dict[int, Callable[[Store, int], int]] = {}
         """How far the deletion for each purge has come, by its generation."""
+        self.purged = 0
+        """Purges of this file and those before it, of single keys as well."""
         self.floor_sweep = (0, 0)
         """How far the deletion of all below a floor has come: the floor, and the last row seen."""
         self.doomed = 0

@@ -220,7 +220,7 @@ _MCP_STDIO = {
 }
 
 KINDS = {
-    "http": Kind(_http, _HTTP, "timeout = '30s'\ntry_timeout = '1s'", sends_each=True),
+    "http": Kind(_http, _HTTP, "timeout = '30s'\ntry_timeout = '2s'", sends_each=True),
     "mcp-http": Kind(_mcp_http, _MCP_HTTP, "timeout = '2s'\ntry_timeout = '700ms'"),
     "mcp-stdio": Kind(_mcp_stdio, _MCP_STDIO, "timeout = '2s'\ntry_timeout = '700ms'"),
 }

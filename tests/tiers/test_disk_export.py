@@ -173,7 +173,8 @@ async def test_half_of_a_damaged_file_is_no_export(tmp_path: Path) -> None:
     assert not (tmp_path / "cache.export").exists()
 
 
-async def test_a_purge_ends_an_import(tmp_path: Path) -> None:
+@pytest.mark.parametrize("selector", [Selector("all"), Selector("key", "k999")], ids=str)
+async def test_a_purge_ends_an_import(tmp_path: Path, selector: Selector) -> None:
     """What was purged is not brought back by an import that began before that."""
     large = Entry(b"x" * 10_000, NOW, NOW + 1000)
     source = await exported(tmp_path, {f"k{number}": large for number in range(1000)})
@@ -187,5 +188,6 @@ async def test_a_purge_ends_an_import(tmp_path: Path) -> None:
             nursery.start_soon(bring)
             while not await list_entries(disk):
                 pass
-            await disk.purge(Selector("all"))
-        assert not await list_entries(disk)
+            await disk.purge(selector)
+        left = [listing.key for listing in await list_entries(disk)]
+        assert [key for key in left if selector.matches(key, ())] == []

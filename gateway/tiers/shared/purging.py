@@ -117,13 +117,18 @@ class Purging:
         try:
             asked = self._link.ask(PURGE, self._names.purges, *self._history.words(self.epoch, purge), whole=True)
         except TierError as error:
+            self._not_taken(error)
             return self._later(purge, error)
 
         async def told() -> None:
             try:
                 await asked.answer()
             except TierError as error:
-                await self._later(purge, error)()
+                self._not_taken(error)
+                try:  # again: what was asked of the engine since may have come back from there
+                    await self.apply(purge.selector, purge.soft)
+                finally:
+                    await self._later(purge, error)()
             else:
                 self._told(purge)
 
@@ -275,6 +280,10 @@ class Purging:
                 await self._file.save(self._current())
             except OSError as error:
                 log.warning("how far purges have been heard can't be saved", error=str(error))
+
+    def _not_taken(self, error: TierError) -> None:
+        """Use the engine no more, until it takes what it was not told: it has what was purged (full, read-only)."""
+        self._link.close(str(error).removeprefix("shared: "))
 
     def _later(self, purge: Purge, error: TierError) -> Callable[[], Awaitable[None]]:
         self._counts.add("pending")

@@ -5,6 +5,7 @@ from pathlib import Path
 import msgpack
 import pytest
 import trio
+import trio.testing
 
 from gateway.errors import PurgePending
 from gateway.pipeline.invalidation import Selector
@@ -168,6 +169,34 @@ async def test_an_engine_that_lost_its_last_purges_is_told_them_again(engine: En
                 while engine.do("XLEN", "gateway:purges") != length or not each.tier.link.up:
                     await trio.lowlevel.checkpoint()
         assert applied == []
+
+
+@pytest.mark.parametrize(
+    ("refuse", "take"),
+    [
+        (["CONFIG SET maxmemory-policy noeviction", "CONFIG SET maxmemory 1"], "CONFIG SET maxmemory 0"),
+        (["REPLICAOF 127.0.0.1 1"], "REPLICAOF NO ONE"),
+    ],
+    ids=["full", "read-only"],
+)
+async def test_an_engine_that_takes_no_purge_is_not_asked(engine: Engine, refuse: list[str], take: str) -> None:
+    """It has what was purged, so nothing comes from there until it knows of it, nor what was asked for meanwhile."""
+    versions = Versions()
+    async with instance(section(engine), versions) as one:
+        assert await one.ask("k") == b"1"
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        for command in refuse:
+            engine.do(*command.split())
+        versions.now = 2
+        async with trio.open_nursery() as asking:
+            asking.start_soon(one.ask, "k")  # sent behind the purge, and answered
+            with pytest.raises(PurgePending, match="purged here; the other instances are told when the engine is back"):
+                await one.pipeline.purge(Selector("key", "k"))
+        assert await one.ask("k") == b"2"
+        engine.do(*take.split())
+        await one.wait_up()
+        assert one.tier.purging.untold == 0
+        assert await one.ask("k") == b"2"
 
 
 async def test_too_many_purges_without_an_engine_become_one(engine: Engine) -> None:
