@@ -151,7 +151,7 @@ class Search:
         index = self._indexes.get(version or "")
         if index is not None and index.fingerprint == fingerprint:
             if number is not None:
-                self._is_newest(version, number)
+                self._note_done(version, number)
             self._indexes.move_to_end(version or "")
             return index
         file = self._file(version)
@@ -168,7 +168,7 @@ class Search:
         It is closed where a build that began later was done before, and one that is of no build where another is there.
         """
         there = self._indexes.get(version or "")
-        if not self._is_newest(version, number) if number is not None else there is not None:
+        if not self._note_done(version, number) if number is not None else there is not None:
             index.close()
             return
         if there is not None:
@@ -181,8 +181,8 @@ class Search:
             if oldest.path is not None:
                 oldest.path.unlink(missing_ok=True)
 
-    def _is_newest(self, version: str | None, number: int) -> bool:
-        """Whether no build that began after this one was done before; notes that this one is done."""
+    def _note_done(self, version: str | None, number: int) -> bool:
+        """Note that a build is done; whether none that began later was done before."""
         if number < self._newest.get(version or "", 0):
             return False
         self._newest[version or ""] = number

@@ -182,16 +182,19 @@ async def test_a_purge_is_seen_at_once() -> None:
         assert await rig.titles("touch") == []
 
 
-async def test_a_build_from_before_a_purge_that_ends_last() -> None:
-    """It does not take the place of the one from after it."""
-    async with open_rig() as rig, trio.open_nursery() as nursery:
+@pytest.mark.parametrize("given_up", [False, True])
+async def test_a_build_from_before_a_purge_that_ends_last(*, given_up: bool) -> None:
+    """It does not take the place of the one from after it, nor where that index was given up for another release's."""
+    async with open_rig({"max_releases": 1}) as rig, trio.open_nursery() as nursery:
         way = rig.api.way = trio.Event()
         nursery.start_soon(rig.titles, "press")
         await trio.testing.wait_all_tasks_blocked()
         rig.api.way = None
-        rig.api.documents = docs(button="# Button\n\nTouch it.")
+        rig.api.documents = dict.fromkeys(("button.md", "button.md@2"), b"# Button\n\nTouch it.")
         await rig.pipeline.purge(Selector("tag", "upstream:api"))
         assert await rig.titles("touch") == ["Button"]
+        if given_up:
+            assert await rig.titles("touch", version="2") == ["Button"]
         async with trio.open_nursery() as waiting:
             waiting.start_soon(rig.pipeline.wait_landed)
             way.set()
