@@ -67,8 +67,17 @@ class _Server(TCPServer):
             await self.idle_task.restart(self._task_group, self._idle_timeout)
 
     async def _read_data(self) -> None:
-        await super()._read_data()
-        await self.idle_task.stop()  # nobody is there any more
+        """Handle what comes until the client has gone, or the time of a drain is over: nothing more is sent then."""
+        try:
+            await super()._read_data()
+            await self.idle_task.stop()
+        except trio.Cancelled:
+            self._bytes.socket.close()  # which ends what is being sent, shielded, to a client that reads nothing
+            raise
+        finally:
+            if self._http2 is not None:  # an answer under way would wait for ever for what it has put there to be sent
+                for buffer in list(self._http2.stream_buffers.values()):
+                    await buffer.close()
 
     async def _idle_timeout(self) -> None:
         """Close the connection once it is idle: hypercorn starts this when it may be, and cancels it at a request.

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 import trio
+from h2.connection import H2Connection
 from hypercorn.config import Config
 from hypercorn.typing import ASGIFramework
 from structlog.testing import capture_logs
@@ -27,6 +28,7 @@ _GET = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 _NO_CHUNK = b"zz\x00\r\n\r\n"
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 """With no settings (RFC 9113, section 3.4)."""
+_REQUEST = {"method": "GET", "path": "/", "scheme": "http", "authority": "x"}
 _GOAWAY = b"\0\0\x08\7\0\0\0\0\0" + bytes(8)
 
 
@@ -233,6 +235,40 @@ async def test_the_end_is_not_waited_for_on_http_2(monkeypatch: pytest.MonkeyPat
                     await trio.open_tcp_stream(*address)
                 await late.send_all(_PREFACE)
                 await to_the_end(late)
+
+
+@pytest.mark.parametrize("how", ["leaves", "reads nothing", "takes nothing"])
+async def test_who_waits_for_no_answer_holds_nothing_up(how: str) -> None:
+    """A client of HTTP/2 that is gone, one of HTTP/1.1 that does not read, one of HTTP/2 that opens no window."""
+    asked, left = trio.Event(), trio.Event()
+
+    async def large(scope: Any, receive: Any, send: Any) -> None:
+        asked.set()
+        await left.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": bytes(20_000_000)})
+
+    config = quiet_config()
+    config.graceful_timeout = 0.3
+    app = Switch(at_path("/", cast("ASGIFramework", large), streams=True))
+    stop = trio.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener, trio.fail_after(30):
+        client = await trio.open_tcp_stream(*listener.getsockname())
+        async with client, trio.open_nursery() as nursery:
+            await nursery.start(HypercornSite(app, config, stop).run, [listener])
+            if how == "reads nothing":
+                await client.send_all(_GET)
+            else:
+                http2 = H2Connection()
+                http2.initiate_connection()
+                http2.send_headers(1, [(f":{name}", text) for name, text in _REQUEST.items()], end_stream=True)
+                await client.send_all(http2.data_to_send())
+            await asked.wait()
+            if how == "leaves":
+                await client.aclose()
+            left.set()
+            await trio.sleep(0.1)
+            stop.set()
 
 
 async def heard(client: socket.socket) -> bytes:

@@ -124,11 +124,14 @@ class Purging:
             try:
                 await asked.answer()
             except TierError as error:
+                if purge.id not in self._untold:  # told meanwhile, on another connection
+                    return
                 self._not_taken(error)
                 try:  # again: what was asked of the engine since may have come back from there
                     await self.apply(purge.selector, purge.soft)
-                finally:
-                    await self._later(purge, error)()
+                except TierError as problem:
+                    log.warning("what was purged may be there again", tier="shared", error=str(problem))
+                await self._later(purge, error)()
             else:
                 self._told(purge)
 
