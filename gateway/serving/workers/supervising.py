@@ -129,6 +129,7 @@ class WorkersServing:
         """The admin site, whose alerts and addresses are those of the profile in force."""
         switch: Switch | None = None
         sockets: list[socket.socket] = list(self.listening.admin.values())
+        addresses = self.listening.admin_addresses  # now: the site closes its sockets when it stops
         async with trio.open_nursery() as nursery:
             while not self._over.is_set():
                 loaded, replaced = self.fleet.loaded, self.fleet.replaced  # at once: opening takes a while
@@ -137,7 +138,7 @@ class WorkersServing:
                     self._watching = watching
                     site = fleet_site(self.fleet, Together(loaded, watching), self._stop, reloader)
                     probed = cast("ASGIFramework", Probes(site, partial(standing_of, self.fleet, self._stop)))
-                    checked = admin_check(probed, self.listening.admin_addresses, loaded.profile.admin)
+                    checked = admin_check(probed, addresses, loaded.profile.admin)
                     if switch is None:
                         switch = Switch(cast("ASGIFramework", checked))
                         await nursery.start(HypercornSite(switch, quiet_config(), self._over).run, sockets)

@@ -168,7 +168,8 @@ class Search:
         It is closed where a build that began later was done before, and one that is of no build where another is there.
         """
         there = self._indexes.get(version or "")
-        if not self._note_done(version, number) if number is not None else there is not None:
+        overtaken = there is not None if number is None else not self._note_done(version, number)
+        if overtaken:
             index.close()
             return
         if there is not None:
